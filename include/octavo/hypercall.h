@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Hypercalls: VMMCALL or VMCALL (both accepted on both vendors), CPL 0 only (else #UD).
+ * RAX = OCTAVO_HYPERCALL(number); arguments RDI RSI RDX R10 R8; the result in RAX: 0 or a negative OCTAVO_E*.
+ * An unknown number answers -OCTAVO_EUNSUPPORTED and is counted.
+ */
+#ifndef OCTAVO_HYPERCALL_H
+#define OCTAVO_HYPERCALL_H
+
+#define OCTAVO_HYPERCALL_BASE 0x4F430000u
+#define OCTAVO_HYPERCALL(number) (OCTAVO_HYPERCALL_BASE + (number))
+
+#define OCTAVO_HC_VERSION 0      /* RAX = 0, RDI = OCTAVO_ABI_VERSION */
+#define OCTAVO_HC_CONSOLE_WRITE 1 /* RDI = one character, to the domain's console; for early debugging */
+
+#define OCTAVO_ABI_VERSION 1
+
+#define OCTAVO_EINVALID 1
+#define OCTAVO_EMISALIGNED 2
+#define OCTAVO_ERANGE 3
+#define OCTAVO_ENOMEM 4
+#define OCTAVO_ENOTABLES 5
+#define OCTAVO_ENOTOWNER 6
+#define OCTAVO_EBUSY 7
+#define OCTAVO_EEXIST 8
+#define OCTAVO_ENOENT 9
+#define OCTAVO_EPERM 10
+#define OCTAVO_EUNSUPPORTED 11
+#define OCTAVO_EOVERFLOW 12
+#define OCTAVO_ECORRUPT 13
+#define OCTAVO_EAGAIN 14
+
+/* CPUID leaves that a guest sees. */
+#define OCTAVO_CPUID_SIGNATURE 0x40000000u /* EBX ECX EDX = "OctavoOctavo", EAX = the last leaf of the block */
+#define OCTAVO_CPUID_VERSION 0x40000001u   /* EAX = OCTAVO_ABI_VERSION */
+#define OCTAVO_CPUID_KVM_SIGNATURE 0x40000100u
+#define OCTAVO_CPUID_KVM_FEATURES 0x40000101u
+
+/* The debug-exit port of a test guest: a byte written there ends the domain; 0 says passed. */
+#define OCTAVO_DEBUG_EXIT_PORT 0xF4u
+
+#endif
