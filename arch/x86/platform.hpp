@@ -2,6 +2,8 @@
 // All that the rooms above `arch/` ask of the processor and that a host process cannot answer in the same way. The hypervisor
 // implements it in arch/x86/platform.cpp, the host in tests/model/. Keep it small: it is the line between the two worlds.
 #pragma once
+#include <optional>
+
 #include "lib/address.hpp"
 #include "lib/int.hpp"
 
@@ -34,6 +36,20 @@ void unmap_frames(void* address, u64 frames);
 /// Drop every cached translation and paging-structure entry of `tag` on the CPUs in `cpus` (bit n = CPU n), and return when
 /// all of them have. Called by mm's gather only.
 void flush_tag(TlbTag tag, u64 cpus);
+
+/// Sets this CPU's one-shot timer to raise an interrupt (and so an exit) when uptime_ns() reaches deadline_ns; replaces the
+/// one before. A deadline in the past fires at once.
+void set_timer(u64 deadline_ns);
+void cancel_timer();
+
+/// Let pending interrupts be handled now; with none pending, returns at once. Interrupts are off before and after.
+void interrupt_window();
+/// Halt until an interrupt has been handled. Interrupts are off before and after; one that is pending already ends the
+/// wait at once.
+void wait_for_interrupt();
+
+/// The next byte typed at the console (serial line), if any.
+[[nodiscard]] std::optional<u8> console_read();
 
 /// The invariant that `what` names is broken and going on would be unsafe: print everything and stop the machine (the
 /// hypervisor), or fail the test (the host).
