@@ -3,6 +3,7 @@
 // implements it in arch/x86/platform.cpp, the host in tests/model/. Keep it small: it is the line between the two worlds.
 #pragma once
 #include <optional>
+#include <string_view>
 
 #include "lib/address.hpp"
 #include "lib/int.hpp"
@@ -48,8 +49,21 @@ void interrupt_window();
 /// wait at once.
 void wait_for_interrupt();
 
+/// Text to the console (serial line and screen). write sends "\r\n" for "\n", write_raw sends the bytes as they are.
+void console_write(std::string_view text);
+void console_write_raw(std::string_view text);
 /// The next byte typed at the console (serial line), if any.
 [[nodiscard]] std::optional<u8> console_read();
+
+/// How the machine ends, for whoever started it. Under `exit=qemu` QEMU ends with a status of its own for each; otherwise
+/// the machine halts (and is not reset).
+enum class ExitCode : u8 { passed = 0x10, failed = 0x11, panic = 0x12 };
+[[noreturn]] void exit_machine(ExitCode code);
+/// Is there somebody (`exit=qemu`) who waits for exit_machine?
+[[nodiscard]] bool exit_is_wanted();
+/// ACPI S5, and the reset register or whatever else resets this machine. Return only if the machine offers no way.
+void power_off();
+void reboot();
 
 /// The invariant that `what` names is broken and going on would be unsafe: print everything and stop the machine (the
 /// hypervisor), or fail the test (the host).
