@@ -8,7 +8,7 @@
 #include "lib/error.hpp"
 
 namespace octavo::walk {
-class GuestMemory;
+class GuestBytes;
 }
 
 namespace octavo::vcpu {
@@ -34,6 +34,9 @@ enum class CrashCause : u8 { triple_fault, memory_hole, invalid_state, unhandled
   return "?";
 }
 
+/// The structures of the KVM-compatible clock.
+enum class ClockPage : u8 { system_time, wall_clock };
+
 class Environment {
  public:
   [[nodiscard]] virtual u32 port_read(u16 port, unsigned size) = 0;
@@ -42,10 +45,10 @@ class Environment {
   [[nodiscard]] virtual u8 acknowledge_interrupt() = 0;
   [[nodiscard]] virtual MemoryVerdict memory_fault(const arch::MemoryFault& fault) = 0;
   virtual void hypercall(Vcpu& vcpu) = 0;
-  /// The guest wrote MSR_KVM_SYSTEM_TIME (or _WALL_CLOCK): fill in the page it names.
-  virtual void clock_page(Vcpu& vcpu, u64 value, bool wall_clock) = 0;
+  /// The guest wrote MSR_KVM_SYSTEM_TIME (or _WALL_CLOCK): fill in the structure at gpa.
+  virtual void clock_page(Vcpu& vcpu, Gpa gpa, ClockPage which) = 0;
   virtual void crashed(Vcpu& vcpu, CrashCause cause) = 0;
-  [[nodiscard]] virtual walk::GuestMemory& guest_memory() = 0;
+  [[nodiscard]] virtual walk::GuestBytes& guest_memory() = 0;
 
  protected:
   ~Environment() = default;

@@ -22,8 +22,8 @@ constexpr u64 k_pat_at_reset = 0x0007040600070406;
 constexpr unsigned k_shadow_patience = 8;
 
 /// The exceptions that we must see: #DB and #AC can loop inside the processor for ever (CVE-2015-5307, CVE-2015-8104), #MC
-/// is the machine's business.
-constexpr u32 k_intercepted_exceptions = (1u << vector::db) | (1u << vector::ac) | (1u << vector::mc);
+/// is the machine's business; #UD may be a VMCALL, which we accept as the hypercall that it is on Intel.
+constexpr u32 k_intercepted_exceptions = (1u << vector::db) | (1u << vector::ud) | (1u << vector::ac) | (1u << vector::mc);
 }  // namespace
 
 Context::Context(Hpa hpa) : hpa_(hpa) { reset(); }
@@ -88,14 +88,14 @@ void Context::prepare_entry() {
   s.rsp = regs[Gpr::rsp];
   s.rip = regs.rip;
   s.rflags = regs.rflags;
-  const FlushRequest flush = take_flush_request();
-  vmcb_.control.tlb_control = 0;
-  if (flush.wanted) [[unlikely]] {
-    vmcb_.control.tlb_control = static_cast<u8>(flush.tag == TlbTag::none ? TlbControl::flush_all : TlbControl::flush_asid);
-    if (flush.tag != TlbTag::none && static_cast<u32>(flush.tag) != vmcb_.control.asid) {
-      vmcb_.control.tlb_control = static_cast<u8>(TlbControl::flush_all);  // it was asked for another guest
-    }
+  const FlushRequest asked = take_flush_request();
+  TlbControl flush = TlbControl::none;
+  if (asked.wanted || flush_own_) [[unlikely]] {
+    const bool only_own = !asked.wanted || static_cast<u32>(asked.tag) == vmcb_.control.asid;
+    flush = only_own && features().flush_by_asid ? TlbControl::flush_asid : TlbControl::flush_all;
+    flush_own_ = false;
   }
+  vmcb_.control.tlb_control = static_cast<u8>(flush);
   vmcb_.control.clean_bits = features().clean_bits ? clean::all & ~dirty_ : 0;
   if (shadow_patience_ > 0) --shadow_patience_;
 }
@@ -205,11 +205,13 @@ ControlState Context::control() const {
   const SaveArea& s = vmcb_.save;
   return {s.cr0, s.cr2, s.cr3, s.cr4, s.efer & ~efer::svme, s.dr6, s.dr7};
 }
-void Context::set_cr0(u64 value) { vmcb_.save.cr0 = value; changed(clean::control_registers); }
+// A MOV to a control register that the processor does itself drops what it must of the guest's translations; one that we do for
+// it does not, so the whole tag goes.
+void Context::set_cr0(u64 value) { vmcb_.save.cr0 = value; changed(clean::control_registers); flush_own_ = true; }
 void Context::set_cr2(u64 value) { vmcb_.save.cr2 = value; changed(clean::cr2); }
-void Context::set_cr3(u64 value) { vmcb_.save.cr3 = value; changed(clean::control_registers); }
-void Context::set_cr4(u64 value) { vmcb_.save.cr4 = value; changed(clean::control_registers); }
-void Context::set_efer(u64 value) { vmcb_.save.efer = value | efer::svme; changed(clean::control_registers); }
+void Context::set_cr3(u64 value) { vmcb_.save.cr3 = value; changed(clean::control_registers); flush_own_ = true; }
+void Context::set_cr4(u64 value) { vmcb_.save.cr4 = value; changed(clean::control_registers); flush_own_ = true; }
+void Context::set_efer(u64 value) { vmcb_.save.efer = value | efer::svme; changed(clean::control_registers); flush_own_ = true; }
 void Context::set_dr6(u64 value) { vmcb_.save.dr6 = value; changed(clean::debug_registers); }
 void Context::set_dr7(u64 value) { vmcb_.save.dr7 = value; changed(clean::debug_registers); }
 void Context::set_pat(u64 value) { vmcb_.save.g_pat = value; changed(clean::nested_paging); }

@@ -58,6 +58,7 @@ class Context final : public GuestContext {
   Hpa hpa_;
   Exit exit_;
   u32 dirty_ = ~0u;          ///< VMCB clean-field groups that we wrote since the last entry
+  bool flush_own_ = false;   ///< this guest's translations must go before the next entry
   bool window_open_ = false; ///< the VINTR intercept is armed
   /// Workaround for VMRUN without interrupt shadow: where the guest stood when it last left inside one, and how many more
   /// entries we believe in it.

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "arch/x86/image.hpp"
+#include "arch/x86/layout.hpp"
 
 namespace octavo::arch::svm {
 namespace {

@@ -5,15 +5,15 @@
 
 #include <new>
 
-#include "arch/x86/image.hpp"
-#include "arch/x86/msr.hpp"
+#include "arch/x86/layout.hpp"
+#include "arch/x86/registers.hpp"
 #include "arch/x86/svm/context.hpp"
 #include "arch/x86/svm/permission_maps.hpp"
 
 namespace octavo::arch::svm {
 namespace {
 
-constexpr u32 k_msr_vm_cr = 0xC0010114, k_msr_vm_hsave_pa = 0xC0010117, k_msr_efer = 0xC0000080;
+
 constexpr u64 k_vm_cr_svm_disable = 1u << 4;
 
 struct alignas(k_page_size) PerCpu {
@@ -42,13 +42,13 @@ class SvmBackend final : public Backend {
   const char* name() const override { return "SVM with nested paging"; }
 
   Result<void> enable_cpu() override {
-    if ((read_msr(k_msr_vm_cr) & k_vm_cr_svm_disable) != 0) return fail(Error::unsupported);
+    if ((read_msr(Msr::vm_cr) & k_vm_cr_svm_disable) != 0) return fail(Error::unsupported);
     if (found.asid_count == 0) read_features();
     if (!found.nested_paging || found.asid_count < 2) return fail(Error::unsupported);
     fill_permission_maps();
     PerCpu& cpu = per_cpu[cpu_index()];
-    write_msr(k_msr_efer, read_msr(k_msr_efer) | efer::svme);
-    write_msr(k_msr_vm_hsave_pa, image_hpa(cpu.host_save_area).value());
+    write_msr(Msr::efer, read_msr(Msr::efer) | efer::svme);
+    write_msr(Msr::vm_hsave_pa, image_hpa(cpu.host_save_area).value());
     asm volatile("vmsave %%rax" ::"a"(image_hpa(&cpu.host_state).value()) : "memory");
     return {};
   }
