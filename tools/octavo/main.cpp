@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `octavo` command: a table of verbs.
+#include "tools/octavo/verbs.hpp"
+
+int main(int argc, char** argv) {
+  namespace tool = octavo::tool;
+  CLI::App app{"Octavo, a microhypervisor: build domain images, boot them, look at them", "octavo"};
+  app.set_version_flag("--version", "octavo " OCTAVO_VERSION);
+  app.require_subcommand(1);
+  app.failure_message(CLI::FailureMessage::help);
+
+  int status = tool::k_exit_done;
+  for (const auto add : {tool::add_build, tool::add_inspect}) add(app, status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? tool::k_exit_done : tool::k_exit_usage;
+  }
+  return status;
+}
