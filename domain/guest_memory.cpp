@@ -9,7 +9,7 @@
 namespace octavo::domain {
 
 Result<Mfn> DomainMemory::frame(Gpa gpa, Want want) const {
-  const p2m::Lookup found = p2m_.lookup(to_gfn(gpa));
+  const p2m::Translation found = p2m_.lookup(to_gfn(gpa));
   if (!p2m::is_ram(found.type)) return fail(Error::not_found);
   if (want == Want::write && !found.access.write) return fail(Error::not_permitted);
   return found.mfn;

@@ -77,15 +77,26 @@ void vcpus(Words words, Answer& answer) {
   answer.end_rows();
 }
 
+/// Leaves of one size, whatever they map.
+u64 leaves(const p2m::Statistics& statistics, unsigned level) {
+  u64 sum = 0;
+  for (const u64 n : statistics.leaves[level]) sum += n;
+  return sum;
+}
+
 void mem(Words words, Answer& answer) {
-  const mm::Machine& machine = mm::machine();
+  const mm::Machine::Statistics machine = mm::machine().statistics();
   answer.ok(words[0]);
-  answer.begin_rows("free");
+  answer.begin_rows("machine");
   answer.begin_row();
-  answer.field_bytes("total", machine.total_frames() * k_page_size);
+  answer.field_bytes("total", machine.total_frames * k_page_size);
   answer.field_bytes("free", machine.free_frames() * k_page_size);
-  answer.field("free-1g", machine.free_folios(k_order_1g));
-  answer.field("free-2m", machine.free_folios_at_least(k_order_2m));
+  answer.field("free-1g", machine.free_blocks[k_order_1g.value()]);
+  u64 free_2m = 0;
+  for (unsigned order = k_order_2m.value(); order < mm::k_orders; ++order) {
+    free_2m += machine.free_blocks[order] << (order - k_order_2m.value());
+  }
+  answer.field("free-2m", free_2m);
   answer.end_row();
   answer.end_rows();
   answer.begin_rows("domains");
@@ -93,11 +104,11 @@ void mem(Words words, Answer& answer) {
     const p2m::Statistics s = domain.p2m().statistics();
     answer.begin_row();
     answer.field("domain", domain.name());
-    answer.field("leaves-1g", s.leaves(k_order_1g));
-    answer.field("leaves-2m", s.leaves(k_order_2m));
-    answer.field("leaves-4k", s.leaves(k_order_4k));
-    answer.field("tables", s.table_pages());
-    answer.field("tables-max", domain.p2m().pool().capacity());
+    answer.field("leaves-1g", leaves(s, 2));
+    answer.field("leaves-2m", leaves(s, 1));
+    answer.field("leaves-4k", leaves(s, 0));
+    answer.field("tables", s.tables.used);
+    answer.field("tables-max", s.tables.reserved);
     answer.end_row();
   });
   answer.end_rows();

@@ -45,11 +45,11 @@ walk::Mode Vcpu::paging_mode() {
   walk::PagingRegisters registers{c.cr0, c.cr3, c.cr4, c.efer, 0, {}};
   if ((c.cr4 & arch::cr4::pae) != 0 && (c.efer & arch::efer::lma) == 0 && (c.cr0 & arch::cr0::pg) != 0) {
     // Under nested paging the processor reads the PDPTEs at each walk (APM Vol. 2, 15.25.10), and so do we.
-    if (const auto pdptes = walk::load_pdptes(environment_.guest_memory(), c.cr3, cpuid_.paging_features().physical_bits)) {
+    if (const auto pdptes = walk::load_pdptes(environment_.guest_memory(), c.cr3, cpuid_.physical_bits())) {
       registers.pdptes = *pdptes;
     }
   }
-  return walk::make_mode(registers, cpuid_.paging_features());
+  return walk::make_mode(registers, {cpuid_.physical_bits(), true, cpuid_.gigabyte_pages(), cpuid_.is_amd()});
 }
 
 void Vcpu::on_cpuid(const Exit& exit) {
@@ -143,7 +143,7 @@ void Vcpu::on_set_xcr(const Exit& exit) {
   if (!next) return;
   const arch::GuestRegisters& r = context_.regs;
   const u64 value = (r[Gpr::rdx] << 32) | static_cast<u32>(r[Gpr::rax]);
-  if (context_.cpl() != 0 || static_cast<u32>(r[Gpr::rcx]) != 0 || !cpuid_.is_valid_xcr0(value)) return inject_gp();
+  if (context_.cpl() != 0 || static_cast<u32>(r[Gpr::rcx]) != 0 || !cpuid_.xcr0_valid(value)) return inject_gp();
   xcr0_ = value;
   arch::set_xcr0(value);
   complete_instruction(*next);

@@ -22,6 +22,12 @@ enum class TlbTag : u32 { none = 0 };
 /// Nanoseconds since the hypervisor (or the test) started; monotonic on each CPU.
 [[nodiscard]] u64 uptime_ns();
 
+/// This CPU's time-stamp counter, and how often it counts in a second.
+[[nodiscard]] u64 tsc();
+[[nodiscard]] u64 tsc_hz();
+/// Seconds since 1970-01-01 UTC, now, as the machine's clock tells.
+[[nodiscard]] u64 wall_clock_seconds();
+
 /// For spin loops.
 void relax();
 

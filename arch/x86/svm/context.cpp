@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/svm/context.hpp"
 
-#include <cstring>
+#include <new>
 
 #include "arch/x86/svm/permission_maps.hpp"
 #include "arch/x86/svm/svm.hpp"
@@ -26,10 +26,10 @@ constexpr unsigned k_shadow_patience = 8;
 constexpr u32 k_intercepted_exceptions = (1u << vector::db) | (1u << vector::ud) | (1u << vector::ac) | (1u << vector::mc);
 }  // namespace
 
-Context::Context(Hpa hpa) : hpa_(hpa) { reset(); }
+Context::Context(Hpa hpa) : vmcb_hpa_(hpa + (reinterpret_cast<u64>(&vmcb_) - reinterpret_cast<u64>(this))) { reset(); }
 
 void Context::reset() {
-  std::memset(&vmcb_, 0, sizeof vmcb_);
+  new (&vmcb_) Vmcb{};  // all zero
   ControlArea& c = vmcb_.control;
   c.intercept_cr_write = 1u << 4;  // CR4: its reserved bits are checked in software (docs/emulators.md, pitfall 3)
   c.intercept_exceptions = k_intercepted_exceptions;
@@ -59,7 +59,7 @@ void Context::reset() {
 
 const Exit& Context::run() {
   prepare_entry();
-  octavo_svm_enter(&regs, hpa_.value() + offsetof(Context, vmcb_), host_state_address());
+  octavo_svm_enter(&regs, vmcb_hpa_.value(), host_state_address());
   const SaveArea& s = vmcb_.save;
   regs[Gpr::rax] = s.rax;
   regs[Gpr::rsp] = s.rsp;

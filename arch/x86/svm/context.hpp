@@ -55,7 +55,7 @@ class Context final : public GuestContext {
   Segment& segment_slot(SegmentName name);
 
   Vmcb vmcb_;
-  Hpa hpa_;
+  Hpa vmcb_hpa_;
   Exit exit_;
   u32 dirty_ = ~0u;          ///< VMCB clean-field groups that we wrote since the last entry
   bool flush_own_ = false;   ///< this guest's translations must go before the next entry

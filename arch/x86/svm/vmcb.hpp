@@ -44,7 +44,7 @@ enum class ExitCode : u64 {
   monitor = 0x8A, mwait = 0x8B, mwait_conditional = 0x8C, xsetbv = 0x8D, rdpru = 0x8E, npf = 0x400,
 };
 
-struct [[gnu::packed]] ControlArea {
+struct ControlArea {
   u16 intercept_cr_read, intercept_cr_write;
   u16 intercept_dr_read, intercept_dr_write;
   u32 intercept_exceptions;
@@ -72,7 +72,7 @@ struct [[gnu::packed]] ControlArea {
   u8 reserved_0e0[0x400 - 0x0E0];
 };
 
-struct [[gnu::packed]] SaveArea {  // offsets from 400h
+struct SaveArea {  // offsets from 400h
   Segment es, cs, ss, ds, fs, gs;
   Segment gdtr, ldtr, idtr, tr;
   u8 reserved_0a0[0x0CB - 0x0A0];
@@ -90,7 +90,7 @@ struct [[gnu::packed]] SaveArea {  // offsets from 400h
   u64 g_pat, debug_control, last_branch_from, last_branch_to, last_exception_from, last_exception_to;
 };
 
-struct [[gnu::packed]] alignas(k_page_size) Vmcb {
+struct alignas(k_page_size) Vmcb {
   ControlArea control;
   SaveArea save;
   u8 reserved_end[k_page_size - 0x400 - 0x298];
