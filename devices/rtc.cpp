@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "devices/calendar.hpp"
+#include "lib/calendar.hpp"
 #include "devices/ticks.hpp"
 
 namespace octavo::devices {

@@ -5,11 +5,11 @@
 
 namespace octavo::domain {
 namespace {
-constinit Console the_console;
+constinit ConsoleMux the_console;
 }
-Console& console() { return the_console; }
+ConsoleMux& console() { return the_console; }
 
-void Console::put(std::string_view text) {
+void ConsoleMux::put(std::string_view text) {
   if (text.empty()) return;
   if (guest_in_line_ && !line_start_) arch::console_write("\r\n");
   guest_in_line_ = false;
@@ -17,7 +17,7 @@ void Console::put(std::string_view text) {
   line_start_ = text.back() == '\n';
 }
 
-void Console::guest_output(std::string_view name, GuestLine& line, bool focused, u8 byte) {
+void ConsoleMux::guest_output(std::string_view name, GuestLine& line, bool focused, u8 byte) {
   const char c = static_cast<char>(byte);
   if (focused) {
     if (!guest_in_line_ && !line_start_) arch::console_write("\r\n");
@@ -31,7 +31,7 @@ void Console::guest_output(std::string_view name, GuestLine& line, bool focused,
   if (c == '\n' || line.used == GuestLine::k_size) flush_guest_line(name, line);
 }
 
-void Console::flush_guest_line(std::string_view name, GuestLine& line) {
+void ConsoleMux::flush_guest_line(std::string_view name, GuestLine& line) {
   if (line.used == 0) return;
   format(*this, "{}| {}\n", name, std::string_view{line.text, line.used});
   line.used = 0;

@@ -18,7 +18,7 @@ class GuestLine {
   usize used = 0;
 };
 
-class Console final : public Sink {
+class ConsoleMux final : public Sink {
  public:
   /// Ctrl-], as in `virsh console`, `xl console` and telnet.
   static constexpr u8 k_switch_key = 0x1D;
@@ -36,5 +36,5 @@ class Console final : public Sink {
   bool guest_in_line_ = false;  ///< the unfinished line on the screen is a guest's
 };
 
-[[nodiscard]] Console& console();
+[[nodiscard]] ConsoleMux& console();
 }  // namespace octavo::domain

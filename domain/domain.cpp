@@ -4,7 +4,6 @@
 #include "arch/x86/platform.hpp"
 #include "domain/main_loop.hpp"
 #include "lib/log.hpp"
-#include "vcpu/kvm_clock.hpp"
 
 namespace octavo::domain {
 
@@ -25,10 +24,11 @@ Domain::Domain(const Parts& parts, const ImageConfig& config)
       start_ns_(arch::uptime_ns()),
       memory_(p2m_),
       board_(*this, *this, arch::wall_clock_seconds()),
-      vcpu_(parts.context, *this, parts.cpuid, parts.extended_state, arch::tsc()) {
+      vcpu_(parts.context, *this, parts.policies, parts.extended_state, arch::tsc()) {
   name_size_ = config.name.copy(name_, OCTAVO_IMAGE_MAX_NAME);
   config_.name = name();
   config_.command_line = {};
+  if (!clock_.set_frequency(arch::tsc_hz())) arch::panic("the TSC has no frequency");
 }
 
 bool Domain::passed() const {
@@ -72,9 +72,9 @@ vcpu::MemoryVerdict Domain::memory_fault(const arch::MemoryFault& fault) {
 void Domain::clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) {
   Result<> done;
   if (which == vcpu::ClockPage::wall_clock) {
-    done = vcpu::write_wall_clock(memory_, gpa, arch::wall_clock_seconds() * 1'000'000'000 - now_ns());
+    done = vcpu::publish(memory_, gpa, vcpu::wall_clock(arch::wall_clock_seconds() * 1'000'000'000, now_ns()));
   } else {
-    done = vcpu::write_system_time(memory_, gpa, arch::tsc_hz(), vcpu.guest_tsc(), now_ns());
+    done = vcpu::publish(memory_, gpa, clock_.update(vcpu.guest_tsc(), now_ns()));
   }
   if (!done) log::warning("{}: clock page at guest-physical {:x}: {}", name(), gpa, done.error());
 }

@@ -8,6 +8,7 @@
 #include "domain/guest_memory.hpp"
 #include "domain/image.hpp"
 #include "p2m/p2m.hpp"
+#include "vcpu/kvm_clock.hpp"
 #include "vcpu/vcpu.hpp"
 
 namespace octavo::domain {
@@ -24,7 +25,7 @@ struct Parts {
   DomainId id{};
   usize module = 0;                        ///< the boot module that it is built from
   arch::GuestContext& context;
-  const vcpu::CpuidPolicy& cpuid;
+  const vcpu::Policies& policies;
   void* extended_state = nullptr;          ///< see vcpu::Vcpu
 };
 
@@ -96,6 +97,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   GuestLine console_line_;
   p2m::P2m p2m_;
   DomainMemory memory_;
+  vcpu::KvmClock clock_;
   devices::Board board_;
   vcpu::Vcpu vcpu_;
 };

@@ -14,7 +14,7 @@
 namespace octavo::domain {
 namespace {
 
-constinit vcpu::CpuidPolicy cpuid_policy;
+constinit vcpu::Policies policies;
 constinit const arch::BootInfo* boot_info = nullptr;
 
 /// What the rooms above arch/ know when the machine is lost: how to see it again, and what the guests did last.
@@ -54,8 +54,9 @@ void main(const arch::BootInfo& boot) {
     arch::exit_machine(arch::ExitCode::failed);
   }
   const arch::Features& features = arch::features();
-  cpuid_policy.build(read_cpuid, {.physical_bits = features.physical_bits});
-  manager().initialize(boot, {&backend, p2m::Paging::npt, features.pages_1g, features.physical_bits}, cpuid_policy);
+  policies.cpuid.build(read_cpuid, {.physical_bits = features.physical_bits});
+  policies.msrs.build(policies.cpuid, {});
+  manager().initialize(boot, {&backend, p2m::Paging::npt, features.pages_1g, features.physical_bits}, policies);
 
   if (boot.modules.empty()) log::warning("no domain image came with the hypervisor; `octavo iso` puts them on the boot medium");
   for (usize i = 0; i < boot.modules.size(); ++i) {

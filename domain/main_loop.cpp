@@ -74,7 +74,7 @@ void move_focus() {
 
 void read_keys() {
   while (const std::optional<u8> byte = arch::console_read()) {
-    if (*byte == Console::k_switch_key) move_focus();
+    if (*byte == ConsoleMux::k_switch_key) move_focus();
     else if (focus == nullptr) prompt.key(*byte);
     else keys.put(*byte);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/manager.hpp"
 
+#include <bit>
 #include <new>
 
 #include "arch/x86/platform.hpp"
@@ -17,10 +18,10 @@ constinit Image image_being_built;  // 5 KiB: too much for a stack
 
 Manager& manager() { return the_manager.value; }
 
-void Manager::initialize(const arch::BootInfo& boot, const MachineTraits& machine, const vcpu::CpuidPolicy& cpuid) {
+void Manager::initialize(const arch::BootInfo& boot, const MachineTraits& machine, const vcpu::Policies& policies) {
   boot_ = &boot;
   machine_ = machine;
-  cpuid_ = &cpuid;
+  policies_ = &policies;
 }
 
 Result<Domain*> Manager::create(usize module) {
@@ -72,7 +73,7 @@ Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
   do ++last_id_; while (last_id_ == 0);  // 0 is the hypervisor
   const DomainId id{last_id_};
   arch::GuestContext& context = machine_.backend->make_context(storage + context_at, to_hpa(memory.mfn() + domain_frames));
-  const Parts parts{id, module, context, *cpuid_, storage + context_at + context_frames * k_page_size};
+  const Parts parts{id, module, context, *policies_, storage + context_at + context_frames * k_page_size};
   Domain* const domain = new (storage) Domain(parts, image.config);
 
   const p2m::Configuration configuration{.domain = id,

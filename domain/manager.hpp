@@ -19,7 +19,7 @@ class Manager {
  public:
   static constexpr usize k_slots = 32;
 
-  void initialize(const arch::BootInfo& boot, const MachineTraits& machine, const vcpu::CpuidPolicy& cpuid);
+  void initialize(const arch::BootInfo& boot, const MachineTraits& machine, const vcpu::Policies& policies);
 
   /// Builds a domain from boot module `module` and lets it run. On failure the log says why and everything is as it was.
   [[nodiscard]] Result<Domain*> create(usize module);
@@ -53,7 +53,7 @@ class Manager {
 
   const arch::BootInfo* boot_ = nullptr;
   MachineTraits machine_;
-  const vcpu::CpuidPolicy* cpuid_ = nullptr;
+  const vcpu::Policies* policies_ = nullptr;
   Slot slots_[k_slots];
   u16 last_id_ = 0;
   bool any_failed_ = false;

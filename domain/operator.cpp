@@ -204,8 +204,8 @@ void destroy(Words words, Answer& answer) {
 
 void reboot(Words words, Answer& answer) {
   answer.ok(words[0]);
+  answer.finish();
   arch::reboot();
-  answer.note("this machine offers no way to reboot");
 }
 
 void shutdown(Words words, Answer& answer) {
@@ -213,7 +213,6 @@ void shutdown(Words words, Answer& answer) {
   answer.finish();
   if (arch::exit_is_wanted()) arch::exit_machine(manager().any_failed() ? arch::ExitCode::failed : arch::ExitCode::passed);
   arch::power_off();
-  log::warning("this machine offers no way to power off");
 }
 
 void help(Words words, Answer& answer);
@@ -279,7 +278,7 @@ void Prompt::show() {
 }
 
 void Prompt::key(u8 byte) {
-  Console& out = console();
+  ConsoleMux& out = console();
   if (byte == '\r' || byte == '\n') {
     out.put("\n");
     execute({line_, used_}, out, AnswerStyle::text);

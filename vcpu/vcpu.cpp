@@ -9,8 +9,8 @@ using arch::Exit;
 using arch::ExitKind;
 using arch::Gpr;
 
-Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, const CpuidPolicy& cpuid, void* extended_state, u64 host_tsc_at_birth)
-    : context_(context), environment_(environment), cpuid_(cpuid), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
+Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, const Policies& policies, void* extended_state, u64 host_tsc_at_birth)
+    : context_(context), environment_(environment), cpuid_(policies.cpuid), msrs_(policies.msrs), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
   context_.set_tsc_offset(tsc_offset_);
 }
 
@@ -124,7 +124,7 @@ void Vcpu::print(Sink& sink) {
     format(sink, "{:<4} {:04x} base {:016x} limit {:08x} attr {:04x}{}", segments[i], s.selector, s.base, s.limit, s.attributes,
            i % 2 == 1 ? "\n" : "  ");
   }
-  const arch::DescriptorTable gdt = context_.gdt(), idt = context_.idt();
+  const arch::TableRegister gdt = context_.gdt(), idt = context_.idt();
   format(sink, "gdt  {:016x} limit {:04x}  idt {:016x} limit {:04x}\n", gdt.base, gdt.limit, idt.base, idt.limit);
 }
 }  // namespace octavo::vcpu

@@ -7,6 +7,7 @@
 #include "vcpu/cpuid_policy.hpp"
 #include "vcpu/environment.hpp"
 #include "vcpu/instruction.hpp"
+#include "vcpu/msr_policy.hpp"
 #include "vcpu/trace.hpp"
 #include "walk/mode.hpp"
 
@@ -31,10 +32,16 @@ struct VcpuCounters {
   }
 };
 
+/// What all vCPUs of the machine have in common.
+struct Policies {
+  CpuidPolicy cpuid;
+  MsrPolicy msrs;
+};
+
 class Vcpu {
  public:
   /// `context` was made by the backend; `extended_state` is one frame for XSAVE, zeroed, mapped for the Vcpu's life.
-  Vcpu(arch::GuestContext& context, Environment& environment, const CpuidPolicy& cpuid, void* extended_state, u64 host_tsc_at_birth);
+  Vcpu(arch::GuestContext& context, Environment& environment, const Policies& policies, void* extended_state, u64 host_tsc_at_birth);
 
   /// Runs the guest until something other than the guest wants this CPU. Interrupts off, before and after.
   SliceEnd run();
@@ -55,7 +62,7 @@ class Vcpu {
 
   /// How linear addresses translate now.
   [[nodiscard]] walk::Mode paging_mode();
-  [[nodiscard]] u64 guest_tsc() const;
+  [[nodiscard]] u64 guest_tsc() const { return arch::tsc() + tsc_offset_; }
   [[nodiscard]] u64 tsc_offset() const { return tsc_offset_; }
   [[nodiscard]] unsigned code_size() const;  ///< 16, 32 or 64
 
@@ -86,6 +93,8 @@ class Vcpu {
   [[nodiscard]] std::optional<Instruction> fetch(InstructionSet expected);
   [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionSet expected);
   [[nodiscard]] bool write_cr4(u64 value);
+  [[nodiscard]] u64 msr_state(MsrState state) const;
+  [[nodiscard]] bool set_msr_state(MsrState state, u64 value);
   void inject_gp() { inject_fault(arch::Event::exception(arch::vector::gp, 0)); }
   void inject_ud() { inject_fault(arch::Event::exception(arch::vector::ud)); }
   void crash(CrashCause cause);
@@ -93,6 +102,7 @@ class Vcpu {
   arch::GuestContext& context_;
   Environment& environment_;
   const CpuidPolicy& cpuid_;
+  const MsrPolicy& msrs_;
   void* extended_state_;
   u64 tsc_offset_;
   u64 xcr0_ = 1;

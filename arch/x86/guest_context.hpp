@@ -50,10 +50,10 @@ class GuestContext {
 
   [[nodiscard]] virtual Segment segment(SegmentName name) const = 0;
   virtual void set_segment(SegmentName name, const Segment& segment) = 0;
-  [[nodiscard]] virtual DescriptorTable gdt() const = 0;
-  [[nodiscard]] virtual DescriptorTable idt() const = 0;
-  virtual void set_gdt(const DescriptorTable& table) = 0;
-  virtual void set_idt(const DescriptorTable& table) = 0;
+  [[nodiscard]] virtual TableRegister gdt() const = 0;
+  [[nodiscard]] virtual TableRegister idt() const = 0;
+  virtual void set_gdt(const TableRegister& table) = 0;
+  virtual void set_idt(const TableRegister& table) = 0;
   [[nodiscard]] virtual unsigned cpl() const = 0;
 
   /// STI or MOV SS holds interrupts off for one instruction. Cleared when an instruction is completed in software.

@@ -34,7 +34,7 @@ struct Segment {
   [[nodiscard]] constexpr bool is_32bit() const { return (attributes & (1u << 10)) != 0; }
 };
 
-struct DescriptorTable {
+struct TableRegister {
   u64 base = 0;
   u32 limit = 0;
 };

@@ -67,9 +67,10 @@ enum class ExitCode : u8 { passed = 0x10, failed = 0x11, panic = 0x12 };
 [[noreturn]] void exit_machine(ExitCode code);
 /// Is there somebody (`exit=qemu`) who waits for exit_machine?
 [[nodiscard]] bool exit_is_wanted();
-/// ACPI S5, and the reset register or whatever else resets this machine. Return only if the machine offers no way.
-void power_off();
-void reboot();
+/// ACPI S5; if that fails, halts.
+[[noreturn]] void power_off();
+/// ACPI reset register, port 0xCF9, keyboard controller, in this order; if all fail, halts.
+[[noreturn]] void reboot();
 
 /// The invariant that `what` names is broken and going on would be unsafe: print everything and stop the machine (the
 /// hypervisor), or fail the test (the host).

@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "arch/x86/cpu_features.hpp"
 #include "arch/x86/svm/permission_maps.hpp"
 #include "arch/x86/svm/svm.hpp"
 
@@ -92,11 +93,11 @@ void Context::prepare_entry() {
   TlbControl flush = TlbControl::none;
   if (asked.wanted || flush_own_) [[unlikely]] {
     const bool only_own = !asked.wanted || static_cast<u32>(asked.tag) == vmcb_.control.asid;
-    flush = only_own && features().flush_by_asid ? TlbControl::flush_asid : TlbControl::flush_all;
+    flush = only_own && features().svm.flush_by_asid ? TlbControl::flush_asid : TlbControl::flush_all;
     flush_own_ = false;
   }
   vmcb_.control.tlb_control = static_cast<u8>(flush);
-  vmcb_.control.clean_bits = features().clean_bits ? clean::all & ~dirty_ : 0;
+  vmcb_.control.clean_bits = features().svm.clean_bits ? clean::all & ~dirty_ : 0;
   if (shadow_patience_ > 0) --shadow_patience_;
 }
 
@@ -117,7 +118,7 @@ void Context::translate_exit() {
   exit_.code = code;
   exit_.info1 = c.exit_info1;
   exit_.info2 = c.exit_info2;
-  exit_.next_rip = features().next_rip ? c.next_rip : 0;
+  exit_.next_rip = features().svm.next_rip ? c.next_rip : 0;
   switch (static_cast<ExitCode>(code)) {
     case ExitCode::ioio: return translate_port();
     case ExitCode::npf: return translate_memory_fault();
@@ -166,7 +167,7 @@ void Context::translate_exit() {
     exit_.reg.number = static_cast<u8>(code & 15);
     exit_.reg.kind = (code & 16) != 0 ? RegisterAccessKind::write : RegisterAccessKind::read;
     // EXITINFO1 bit 63: it was a MOV, bits 3:0 its general register (15.8.1).
-    exit_.reg.decoded = features().decode_assists && (c.exit_info1 >> 63) != 0;
+    exit_.reg.decoded = features().svm.decode_assists && (c.exit_info1 >> 63) != 0;
     exit_.reg.gpr = static_cast<Gpr>(c.exit_info1 & 15);
   } else if (static_cast<u32>(code) == 0xFFFFFFFF) {  // VMEXIT_INVALID; QEMU stores 32 bits of it
     exit_.kind = ExitKind::invalid_guest_state;
@@ -236,12 +237,12 @@ void Context::set_segment(SegmentName name, const Segment& segment) {
   if (name == SegmentName::ss) vmcb_.save.cpl = static_cast<u8>((segment.attributes >> 5) & 3);
   changed(clean::segments);
 }
-void Context::set_gdt(const DescriptorTable& table) {
+void Context::set_gdt(const TableRegister& table) {
   vmcb_.save.gdtr.base = table.base;
   vmcb_.save.gdtr.limit = table.limit;
   changed(clean::descriptor_tables);
 }
-void Context::set_idt(const DescriptorTable& table) {
+void Context::set_idt(const TableRegister& table) {
   vmcb_.save.idtr.base = table.base;
   vmcb_.save.idtr.limit = table.limit;
   changed(clean::descriptor_tables);
@@ -249,7 +250,7 @@ void Context::set_idt(const DescriptorTable& table) {
 
 bool Context::interrupt_shadow() const {
   if ((vmcb_.control.interrupt_state & 1) != 0) return true;
-  return features().loses_interrupt_shadow && shadow_patience_ > 0 && regs.rip == shadow_rip_;
+  return loses_interrupt_shadow() && shadow_patience_ > 0 && regs.rip == shadow_rip_;
 }
 void Context::clear_interrupt_shadow() {
   vmcb_.control.interrupt_state &= ~u64{1};
@@ -272,7 +273,7 @@ bool Context::can_take_interrupt() const {
 bool Context::request_interrupt_window() {
   // On TCG the window would open before the instruction in the shadow, a HLT as a rule, has run: the guest would take the
   // interrupt and then sleep for ever. HLT exits anyway; for anything else the caller looks again soon.
-  if (features().loses_interrupt_shadow && (regs.rflags & rflags::if_) != 0 && interrupt_shadow()) return false;
+  if (loses_interrupt_shadow() && (regs.rflags & rflags::if_) != 0 && interrupt_shadow()) return false;
   window_open_ = true;
   vmcb_.control.intercept3 |= intercept3::vintr;
   vmcb_.control.virtual_interrupt |= vintr::irq | vintr::ignore_tpr;

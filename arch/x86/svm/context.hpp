@@ -30,10 +30,10 @@ class Context final : public GuestContext {
   void set_pat(u64 value) override;
   Segment segment(SegmentName name) const override;
   void set_segment(SegmentName name, const Segment& segment) override;
-  DescriptorTable gdt() const override { return {vmcb_.save.gdtr.base, vmcb_.save.gdtr.limit}; }
-  DescriptorTable idt() const override { return {vmcb_.save.idtr.base, vmcb_.save.idtr.limit}; }
-  void set_gdt(const DescriptorTable& table) override;
-  void set_idt(const DescriptorTable& table) override;
+  TableRegister gdt() const override { return {vmcb_.save.gdtr.base, vmcb_.save.gdtr.limit}; }
+  TableRegister idt() const override { return {vmcb_.save.idtr.base, vmcb_.save.idtr.limit}; }
+  void set_gdt(const TableRegister& table) override;
+  void set_idt(const TableRegister& table) override;
   unsigned cpl() const override { return vmcb_.save.cpl; }
   bool interrupt_shadow() const override;
   void clear_interrupt_shadow() override;

@@ -29,6 +29,6 @@ void fill_permission_maps() {
   }
 }
 
-Hpa io_permission_map() { return image_hpa(io_map); }
-Hpa msr_permission_map() { return image_hpa(msr_map); }
+Hpa io_permission_map() { return Hpa{reinterpret_cast<u64>(io_map) - k_image_offset}; }
+Hpa msr_permission_map() { return Hpa{reinterpret_cast<u64>(msr_map) - k_image_offset}; }
 }  // namespace octavo::arch::svm

@@ -6,18 +6,8 @@
 
 namespace octavo::arch::svm {
 
-/// CPUID 8000_000Ah as far as we use it.
-struct Features {
-  u32 asid_count = 0;
-  bool nested_paging = false;
-  bool next_rip = false;
-  bool decode_assists = false;
-  bool flush_by_asid = false;
-  bool clean_bits = false;
-  /// QEMU's TCG: VMRUN ignores the interrupt shadow (docs/emulators.md, pitfall 1).
-  bool loses_interrupt_shadow = false;
-};
-[[nodiscard]] const Features& features();
+/// VMRUN ignores the interrupt shadow here (QEMU's TCG: docs/emulators.md, pitfall 1).
+[[nodiscard]] bool loses_interrupt_shadow();
 
 /// The backend of this machine; the caller has found SVM and nested paging in CPUID.
 [[nodiscard]] Backend& backend();

@@ -54,10 +54,10 @@ class FakeContext final : public arch::GuestContext {
     return found == segments.end() ? arch::Segment{} : found->second;
   }
   void set_segment(arch::SegmentName name, const arch::Segment& s) override { segments[name] = s; }
-  arch::DescriptorTable gdt() const override { return {}; }
-  arch::DescriptorTable idt() const override { return {}; }
-  void set_gdt(const arch::DescriptorTable&) override {}
-  void set_idt(const arch::DescriptorTable&) override {}
+  arch::TableRegister gdt() const override { return {}; }
+  arch::TableRegister idt() const override { return {}; }
+  void set_gdt(const arch::TableRegister&) override {}
+  void set_idt(const arch::TableRegister&) override {}
   unsigned cpl() const override { return level; }
   bool interrupt_shadow() const override { return shadow; }
   void clear_interrupt_shadow() override { shadow = false; }

@@ -3,7 +3,7 @@
 #pragma once
 #include "lib/int.hpp"
 
-namespace octavo::devices {
+namespace octavo {
 
 struct Date {
   i64 year;
@@ -44,4 +44,4 @@ struct Date {
 }
 
 static_assert(days_before_year(1970) == 0 && to_days({2000, 3, 1}) == 11'017 && to_date(19'782) == Date{2024, 2, 29});
-}  // namespace octavo::devices
+}  // namespace octavo
