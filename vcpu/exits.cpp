@@ -44,9 +44,12 @@ walk::Mode Vcpu::paging_mode() {
   const arch::ControlState c = context_.control();
   walk::PagingRegisters registers{c.cr0, c.cr3, c.cr4, c.efer, 0, {}};
   if ((c.cr4 & arch::cr4::pae) != 0 && (c.efer & arch::efer::lma) == 0 && (c.cr0 & arch::cr0::pg) != 0) {
-    // Under nested paging the processor reads the PDPTEs at each walk (APM Vol. 2, 15.25.10), and so do we.
-    if (const auto pdptes = walk::load_pdptes(environment_.guest_memory(), c.cr3, cpuid_.physical_bits())) {
-      registers.pdptes = *pdptes;
+    // Under nested paging the processor reads the PDPTEs at each walk (APM Vol. 2, 15.25.10), and so do we. It has just
+    // fetched through them, so their reserved bits are its business (QEMU sets an accessed bit there, for one).
+    Gpa address{c.cr3 & 0xFFFFFFE0};
+    for (u64& pdpte : registers.pdptes) {
+      pdpte = environment_.guest_memory().read_entry(address, sizeof pdpte).value_or(0) & ~walk::pdpte_reserved_bits(cpuid_.physical_bits());
+      address += sizeof pdpte;
     }
   }
   return walk::make_mode(registers, {cpuid_.physical_bits(), true, cpuid_.gigabyte_pages(), cpuid_.is_amd()});

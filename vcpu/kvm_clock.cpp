@@ -46,16 +46,13 @@ u64 clock_time(const PvClock& clock, u64 tsc) {
 
 std::optional<TscRate> tsc_rate(u64 tsc_hz) {
   if (tsc_hz == 0) return std::nullopt;
-  // Shifted so that a tick is in [1/2, 1) ns: then the multiplier uses all its 32 bits.
+  // Shifted so that a tick is in [1/2, 1) ns: then the multiplier uses all its 32 bits. Bits that are shifted out are rounded up
+  // (at most one part in 10^9), the quotient down: both make time run slow rather than fast.
   i8 shift = 0;
   u64 hz = tsc_hz;
-  while (hz > 2 * k_ns_per_second) { hz >>= 1; --shift; }
+  while (hz > 2 * k_ns_per_second) { hz = (hz >> 1) + (hz & 1); --shift; }
   while (hz <= k_ns_per_second) { hz <<= 1; ++shift; }
-  __extension__ using Wide = unsigned __int128;
-  // mul = 2^32 * 10^9 / (tsc_hz * 2^shift), rounded down, with the exact frequency.
-  const Wide dividend = shift < 0 ? static_cast<Wide>(k_ns_per_second) << (32 - shift) : static_cast<Wide>(k_ns_per_second) << 32;
-  const Wide divisor = shift < 0 ? static_cast<Wide>(tsc_hz) : static_cast<Wide>(tsc_hz) << shift;
-  return TscRate{static_cast<u32>(dividend / divisor), shift};
+  return TscRate{static_cast<u32>((k_ns_per_second << 32) / hz), shift};
 }
 
 bool KvmClock::set_frequency(u64 tsc_hz) {

@@ -196,7 +196,7 @@ TEST_CASE("every pair of prefixes in front of every intercepted instruction, as 
       }
     }
   }
-  CHECK(tally.agreed > tally.refused);
+  CHECK(tally.agreed > 100'000);
 }
 
 TEST_CASE("every SIB byte, and every end of the bytes, as Zydis decodes it") {
