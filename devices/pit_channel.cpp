@@ -155,9 +155,10 @@ void PitChannel::commit(u16 raw) {
   if (periodic() && register_ == 1) register_ = 2;
   pending_ = true;
   // Modes 1 and 5 wait for a trigger, modes 2 and 3 for the end of what runs or for GATE.
-  if (triggered() || (periodic() && (!gate_ || (loaded_ && !loading())))) return;
+  // What has yet to be loaded is loaded with the newer count.
+  if (!loading() && (triggered() || (periodic() && (!gate_ || loaded_)))) return;
   load();
-  if (!gate_) {  // modes 0 and 4 load all the same, but do not count
+  if (!gate_ && !triggered()) {  // modes 0 and 4 load all the same, but do not count
     held_ = elapsed();
     frozen_ = true;
   }
