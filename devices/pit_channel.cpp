@@ -19,7 +19,8 @@ u64 PitChannel::run(i64 now) {
   if (!loaded_ || frozen_) return 0;
   if (mode_ == Mode::rate) return run_rate();
   if (mode_ == Mode::square) return run_square();
-  return before < rise_tick() && rise_tick() <= now ? 1 : 0;
+  const auto passed = [&](i64 tick) { return before < tick && tick <= now; };
+  return (passed(rise_tick()) ? 1U : 0U) + (rises_on_load() && passed(start_) ? 1U : 0U);
 }
 
 // Mode 2: OUT is low for the last tick of a period and rises when the counter is loaded again.
@@ -64,6 +65,7 @@ std::optional<i64> PitChannel::next_rise() const {
     const i64 end = start_ + half(count_);
     return high_ ? end + (pending_ ? register_ : count_) / 2 : end;
   }
+  if (rises_on_load() && start_ > now_) return start_;
   if (rise_tick() <= now_) return std::nullopt;
   return rise_tick();
 }
@@ -71,9 +73,10 @@ std::optional<i64> PitChannel::next_rise() const {
 bool PitChannel::output() const {
   if (!loaded_) return mode_ != Mode::interrupt;
   const i64 e = elapsed();
+  if (e < 0) return out_before_;
   switch (mode_) {
-    case Mode::interrupt: return e >= count_;
-    case Mode::one_shot: return e < 0 || e >= count_;
+    case Mode::interrupt:
+    case Mode::one_shot: return e >= count_;
     case Mode::rate: return e != count_ - 1;
     case Mode::square: return high_;
     case Mode::strobe:
@@ -93,7 +96,7 @@ u16 PitChannel::count() const {
 }
 
 u8 PitChannel::status() const {
-  const bool null_count = register_ == 0 || pending_ || (loaded_ && elapsed() < 0);
+  const bool null_count = register_ == 0 || pending_ || (fresh_ && loading());
   return static_cast<u8>((output() ? 0x80 : 0) | (null_count ? 0x40 : 0) | static_cast<unsigned>(access_) << 4 |
                          static_cast<unsigned>(mode_) << 1 | (bcd_ ? 1 : 0));
 }
@@ -106,6 +109,8 @@ void PitChannel::stop() {
 
 void PitChannel::load() {
   stopped_ = count();
+  out_before_ = mode_ != Mode::interrupt && output();
+  fresh_ = pending_ || (fresh_ && loading());
   count_ = register_;
   start_ = now_ + 1;
   loaded_ = true;
@@ -148,14 +153,14 @@ void PitChannel::commit(u16 raw) {
   if (register_ == 0) register_ = modulus();
   // A count of 1 is illegal in modes 2 and 3; taken as 2, so that a period has a low and a high tick.
   if (periodic() && register_ == 1) register_ = 2;
-  if (triggered() || (periodic() && (loaded_ || !gate_))) {
-    pending_ = true;
-    return;
-  }
+  pending_ = true;
+  // Modes 1 and 5 wait for a trigger, modes 2 and 3 for the end of what runs or for GATE.
+  // What has yet to be loaded is loaded with the newer count.
+  if (!loading() && (triggered() || (periodic() && (!gate_ || loaded_)))) return;
   load();
-  if (!gate_) {  // modes 0 and 4 load all the same, but do not count
+  if (!gate_ && !triggered()) {  // modes 0 and 4 load all the same, but do not count
+    held_ = elapsed();
     frozen_ = true;
-    held_ = 0;
   }
 }
 
@@ -165,20 +170,18 @@ void PitChannel::set_gate(bool high) {
   if (triggered()) {
     if (high && register_ != 0) load();
   } else if (periodic()) {  // low: OUT high at once; the rising edge reloads
-    if (!high && loaded_) {
+    if (high) {
+      if (register_ != 0) load();
+    } else if (loaded_) {
+      pending_ |= fresh_ && loading();
       stop();
-      pending_ = true;
-    } else if (high && pending_) {
-      load();
     }
+  } else if (loaded_ && !high) {
+    held_ = elapsed();
+    frozen_ = true;
   } else if (loaded_) {
-    if (!high) {
-      held_ = elapsed() < 0 ? 0 : elapsed();
-      frozen_ = true;
-    } else {
-      start_ = now_ - held_;
-      frozen_ = false;
-    }
+    start_ = now_ - elapsed();
+    frozen_ = false;
   }
 }
 

@@ -31,12 +31,20 @@ class PitChannel {
   enum class Mode : u8 { interrupt, one_shot, rate, square, strobe, triggered_strobe };
 
   [[nodiscard]] bool periodic() const { return mode_ == Mode::rate || mode_ == Mode::square; }
+  [[nodiscard]] bool strobing() const { return mode_ == Mode::strobe || mode_ == Mode::triggered_strobe; }
   [[nodiscard]] bool triggered() const { return mode_ == Mode::one_shot || mode_ == Mode::triggered_strobe; }
-  [[nodiscard]] i64 elapsed() const { return frozen_ ? held_ : now_ - start_; }
+  /// Ticks since the counting element was loaded; negative until the CLK that loads it.
+  [[nodiscard]] i64 elapsed() const {
+    if (!frozen_) return now_ - start_;
+    return held_ >= 0 ? held_ : now_ < start_ ? now_ - start_ : 0;
+  }
+  [[nodiscard]] bool loading() const { return loaded_ && elapsed() < 0; }
   [[nodiscard]] i64 modulus() const { return bcd_ ? 10'000 : 0x10000; }
   [[nodiscard]] i64 half(i64 count) const { return high_ ? (count + 1) / 2 : count / 2; }
   /// The tick at which OUT rises, modes 0, 1, 4, 5, once loaded.
-  [[nodiscard]] i64 rise_tick() const { return start_ + count_ + (mode_ == Mode::strobe || mode_ == Mode::triggered_strobe ? 1 : 0); }
+  [[nodiscard]] i64 rise_tick() const { return start_ + count_ + (strobing() ? 1 : 0); }
+  /// Does OUT rise at start_, because a strobe was cut short by a new count?
+  [[nodiscard]] bool rises_on_load() const { return strobing() && !out_before_; }
   [[nodiscard]] u16 count() const;  ///< the counting element as it is read, BCD if so programmed
   [[nodiscard]] u8 status() const;
   [[nodiscard]] u64 run_rate();
@@ -57,6 +65,8 @@ class PitChannel {
   bool loaded_ = false;   ///< the counting element counts (or is frozen)
   bool frozen_ = false;   ///< modes 0 and 4 with GATE low
   bool pending_ = false;  ///< the count register waits for the end of a period or for a trigger
+  bool fresh_ = false;    ///< the load at start_ brings a count that was not counted before
+  bool out_before_ = true;  ///< OUT until the CLK that loads
   bool high_ = true;      ///< square: which half
   u16 stopped_ = 0;       ///< what count() says while not loaded
   u8 low_byte_ = 0;

@@ -10,7 +10,7 @@ namespace octavo::devices {
 namespace {
 enum Register : u8 { seconds = 0, seconds_alarm, minutes, minutes_alarm, hours, hours_alarm, weekday, day, month, year,
                      a = 10, b, c, d, century = 0x32 };
-constexpr u8 k_a_updating = 0x80, k_a_divider = 0x70, k_a_divider_reset = 0x60, k_a_divider_32khz = 0x20, k_a_rate = 0x0F;
+constexpr u8 k_a_updating = 0x80, k_a_divider_reset = 0x60, k_a_divider_32khz = 0x20, k_a_rate = 0x0F;
 constexpr u8 k_b_set = 0x80, k_b_update = 0x10, k_b_square_wave = 0x08, k_b_binary = 0x04, k_b_24_hours = 0x02;
 constexpr u8 k_periodic = 0x40, k_alarm = 0x20, k_update = 0x10, k_flags = k_periodic | k_alarm | k_update;  // in B and C alike
 constexpr u8 k_c_interrupt = 0x80, k_d_valid = 0x80, k_pm = 0x80, k_any = 0xC0;
