@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The closed list of what QEMU's TCG (7.2) does differently from the manuals, seen on the bare emulator. A guest under a hypervisor in
+// it cannot be asked for better where the hypervisor has no intercept. See docs on emulators; add a line only with a reproduction.
+#pragma once
+
+enum class Deviation : unsigned {
+  msr_non_canonical,      ///< WRMSR of a non-canonical base does not fault
+  msr_pat_invalid_type,   ///< WRMSR of an invalid memory type to PAT does not fault
+  msr_unknown,            ///< RDMSR and WRMSR of an MSR that does not exist: no fault, reads 0
+  efer_unchecked,         ///< WRMSR EFER drops reserved bits, and changes LME under paging, instead of #GP
+  cr0_unchecked,          ///< MOV CR0 accepts NW without CD and reserved bits
+  cr8_unchecked,          ///< MOV CR8 accepts reserved bits
+  pf_reserved_without_p,  ///< a reserved-bit #PF has error bit 0 clear
+  no_alignment_check,     ///< #AC is never raised
+  no_simd_exceptions,     ///< unmasked SSE exceptions are not raised as #XM
+  single_step_late,       ///< TF over an instruction that ends a translation block traps one instruction late or not at all
+  segment_limits,         ///< segment limits are not checked
+};
+
+constexpr const char* name_of(Deviation d) {
+  switch (d) {
+    case Deviation::msr_non_canonical: return "msr_non_canonical";
+    case Deviation::msr_pat_invalid_type: return "msr_pat_invalid_type";
+    case Deviation::msr_unknown: return "msr_unknown";
+    case Deviation::efer_unchecked: return "efer_unchecked";
+    case Deviation::cr0_unchecked: return "cr0_unchecked";
+    case Deviation::cr8_unchecked: return "cr8_unchecked";
+    case Deviation::pf_reserved_without_p: return "pf_reserved_without_p";
+    case Deviation::no_alignment_check: return "no_alignment_check";
+    case Deviation::no_simd_exceptions: return "no_simd_exceptions";
+    case Deviation::single_step_late: return "single_step_late";
+    case Deviation::segment_limits: return "segment_limits";
+  }
+  return "?";
+}
