@@ -13,8 +13,9 @@ enum class Deviation : unsigned {
   pf_reserved_without_p,  ///< a reserved-bit #PF has error bit 0 clear
   no_alignment_check,     ///< #AC is never raised
   no_simd_exceptions,     ///< unmasked SSE exceptions are not raised as #XM
-  single_step_late,       ///< TF over an instruction that ends a translation block traps one instruction late or not at all
-  segment_limits,         ///< segment limits are not checked
+  stack_non_canonical,    ///< a non-canonical address through RBP or RSP is #GP instead of #SS
+  gate_error_code,        ///< error codes about IDT gates in long mode are 16 * vector + 2 instead of 8 * vector + 2
+  msr_tsc,                ///< RDMSR of the TSC reads 0
 };
 
 constexpr const char* name_of(Deviation d) {
@@ -28,8 +29,9 @@ constexpr const char* name_of(Deviation d) {
     case Deviation::pf_reserved_without_p: return "pf_reserved_without_p";
     case Deviation::no_alignment_check: return "no_alignment_check";
     case Deviation::no_simd_exceptions: return "no_simd_exceptions";
-    case Deviation::single_step_late: return "single_step_late";
-    case Deviation::segment_limits: return "segment_limits";
+    case Deviation::stack_non_canonical: return "stack_non_canonical";
+    case Deviation::gate_error_code: return "gate_error_code";
+    case Deviation::msr_tsc: return "msr_tsc";
   }
   return "?";
 }

@@ -29,13 +29,13 @@ Fault attempt_user_call(void (*function)(void*), void* context, word flags);
 template <typename F>
 Fault attempt(F&& function) {
   using Function = RemoveReference<F>;
-  return attempt_call([](void* f) { (*static_cast<Function*>(f))(); }, &function);
+  return attempt_call([](void* f) { (*static_cast<Function*>(f))(); }, const_cast<void*>(static_cast<const void*>(&function)));
 }
 /// The same at CPL 3 with EFLAGS = `flags`. `function` must not be inlined into anything that CPL 3 may not do.
 template <typename F>
 Fault attempt_user(F&& function, word flags = 2) {
   using Function = RemoveReference<F>;
-  return attempt_user_call([](void* f) { (*static_cast<Function*>(f))(); }, &function, flags);
+  return attempt_user_call([](void* f) { (*static_cast<Function*>(f))(); }, const_cast<void*>(static_cast<const void*>(&function)), flags);
 }
 
 /// To be called in a handler: give up what was running under the innermost attempt, which then returns this fault.
