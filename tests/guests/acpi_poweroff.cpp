@@ -20,10 +20,11 @@ struct Sleep {
 bool from_tables(Sleep& s) {
   const word rsdp = find_rsdp();
   if (rsdp == 0) return false;
-  const word rsdt = *at<u32>(rsdp + 16);
-  const u32 entries = (*at<u32>(rsdt + 4) - 36) / 4;
-  for (u32 i = 0; i < entries && i < 64; ++i) {
-    const word fadt = *at<u32>(rsdt + 36 + 4 * i);
+  const bool wide = *at<u8>(rsdp + 15) >= 2 && *at<u64>(rsdp + 24) != 0;  // an XSDT
+  const word root = wide ? *at<u64>(rsdp + 24) : word{*at<u32>(rsdp + 16)}, entry = wide ? 8 : 4;
+  const word end_of_root = root + *at<u32>(root + 4);
+  for (word e = root + 36; e + entry <= end_of_root; e += entry) {
+    const word fadt = wide ? word{*at<u32>(e)} | word{*at<u32>(e + 4)} << 32 : word{*at<u32>(e)};
     if (signature(fadt) != 0x50434146) continue;  // "FACP"
     s.port = static_cast<u16>(*at<u32>(fadt + 64));
     const word dsdt = *at<u32>(fadt + 40), end = dsdt + *at<u32>(dsdt + 4);

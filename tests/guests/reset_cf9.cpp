@@ -4,7 +4,7 @@
 #include "shutdown.hpp"
 
 void guest_main() {
-  expect_the_end("reset by port 0xCF9", [] { 
+  expect_the_end("reset by port 0xCF9", [] {
     x86::outb(0xCF9, 2);
     x86::outb(0xCF9, 6);
   });

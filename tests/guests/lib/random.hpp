@@ -5,7 +5,7 @@
 
 class Random {
  public:
-  explicit Random(u64 seed) : state_(seed) {}
+  explicit constexpr Random(u64 seed) : state_(seed) {}
   u64 next() {
     state_ ^= state_ >> 12;
     state_ ^= state_ << 25;
