@@ -4,7 +4,7 @@
 #include "shutdown.hpp"
 
 void guest_main() {
-  expect_the_end("triple fault", [] {
+  expect_the_end("shut the processor down", [] {
     x86::lidt({0, 0});
     asm volatile("ud2");
   });
