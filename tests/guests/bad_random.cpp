@@ -103,7 +103,7 @@ void random_code(Random& random) {
   paging::map(k_data_page, data, 1);
   guest_pml4[0] = guest_pml4[0] & ~u64{paging::k_user};  // the guest itself is out of reach
   x86::flush_tlb();
-  u64 by_vector[257]{}, loops = 0;
+  u64 by_vector[257]{};
   set_handler(pic::k_base, [](Frame& f) {
     pic::end_of_interrupt(0);
     if (f.cs == k_user_code) abandon(f);
@@ -119,7 +119,6 @@ void random_code(Random& random) {
     const Fault f = attempt_user_call(reinterpret_cast<void (*)(void*)>(k_code_page), reinterpret_cast<void*>(k_data_page), 2 | x86::k_flag_if);
     pic::enable_only(0);
     ++by_vector[f.vector];
-    if (f.vector == pic::k_base) ++loops;
     state.restore();
   }
   u64 total = 0;

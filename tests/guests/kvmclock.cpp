@@ -45,7 +45,8 @@ Measure measure(u64 wraps) {
   u16 last = pit::read();
   const u64 start = now_ns();
   const u16 after = pit::read();
-  u64 before_start = 0, to_start = static_cast<u16>(last - after), ticks = to_start, seen = start, end = start;
+  const u64 to_start = static_cast<u16>(last - after);
+  u64 ticks = to_start, seen = start, end = start;
   last = after;
   bool usable = true;
   while (ticks < wraps * 65536) {
@@ -58,7 +59,7 @@ Measure measure(u64 wraps) {
   }
   const u64 low = ticks - to_start;
   const u64 high = ticks + static_cast<u16>(last - pit::read());
-  return {low, high - before_start, end - start, usable};
+  return {low, high, end - start, usable};
 }
 }  // namespace
 
