@@ -69,7 +69,7 @@ void two_levels(word a, word b) {
   tap::check(x86::cr0() & x86::k_cr0_pg, "two levels: paging is on");
   window<u32>("two levels", a, b, [=](u32 i) { return at<u32>(table) + i; });
   pattern_through_memory(0x22222222, "4 MiB pages");
-  const u32 entry = at<u32>(directory)[static_cast<word>(machine::ram(machine::ram_count() - 1).base >> 22)];
+  const u32 entry = at<u32>(directory)[machine::bare() ? k_mib * 4 >> 22 : 0];  // bare, the first megabyte is not written
   tap::check((entry & (k_accessed | k_dirty)) == (k_accessed | k_dirty), "4 MiB pages: A and D are set");
   paging_off();
 }

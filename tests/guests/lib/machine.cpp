@@ -14,18 +14,22 @@ void guest_start();
 
 namespace {
 struct MultibootInfo {  // Multiboot 0.6.96, 3.3
-  u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+  u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr, drives_length, drives_addr,
+      config_table, loader_name;
 };
 struct [[gnu::packed]] MultibootRange {
   u32 size;
   u64 base, length;
   u32 type;
 };
-constexpr u32 k_has_cmdline = 1u << 2, k_has_mmap = 1u << 6, k_ram = 1;
+struct MultibootModule {
+  u32 begin, end, cmdline, reserved;
+};
+constexpr u32 k_has_cmdline = 1u << 2, k_has_modules = 1u << 3, k_has_mmap = 1u << 6, k_has_loader_name = 1u << 9, k_ram = 1;
 
 Range ranges[machine::k_max_ranges];
 unsigned range_count = 0;
-Range used[6];
+Range used[16];
 unsigned used_count = 0;
 u64 arena_next = 0;
 const char* cmdline = "";
@@ -34,8 +38,10 @@ u64 page_down(u64 a) { return a & ~u64{k_page - 1}; }
 u64 page_up(u64 a) { return page_down(a + k_page - 1); }
 
 void use(u64 base, u64 size) {
-  if (size != 0) used[used_count++] = {page_down(base), page_up(base + size) - page_down(base)};
+  if (size != 0 && used_count < sizeof used / sizeof *used) used[used_count++] = {page_down(base), page_up(base + size) - page_down(base)};
 }
+
+void use_text(u32 address) { use(address, __builtin_strlen(reinterpret_cast<const char*>(word{address})) + 1); }
 
 void add_ram(Range range) {
   const u64 end = page_down(range.end());
@@ -96,7 +102,16 @@ void initialize() {
   use(guest_first_gdt.base, guest_first_gdt.base == 0 ? 0 : u64{guest_first_gdt.limit} + 1);
   if (info.flags & k_has_cmdline) {
     cmdline = reinterpret_cast<const char*>(word{info.cmdline});
-    use(info.cmdline, static_cast<u64>(__builtin_strlen(cmdline)) + 1);
+    use_text(info.cmdline);
+  }
+  if (info.flags & k_has_loader_name) use_text(info.loader_name);
+  if (info.flags & k_has_modules) {
+    use(info.mods_addr, info.mods_count * sizeof(MultibootModule));
+    const auto* modules = reinterpret_cast<const MultibootModule*>(word{info.mods_addr});
+    for (u32 i = 0; i < info.mods_count; ++i) {
+      use(modules[i].begin, modules[i].end - modules[i].begin);
+      use_text(modules[i].cmdline);
+    }
   }
   if (!(info.flags & k_has_mmap)) return;
   use(info.mmap_addr, info.mmap_length);
