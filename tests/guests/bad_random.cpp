@@ -103,6 +103,7 @@ void random_code(Random& random) {
   paging::map(k_data_page, data, 1);
   guest_pml4[0] = guest_pml4[0] & ~u64{paging::k_user};  // the guest itself is out of reach
   x86::flush_tlb();
+  x86::wrmsr(x86::k_msr_sysenter_cs, 0);  // no way up but the IDT: SYSENTER is #GP, SYSCALL (SCE clear) #UD
   u64 by_vector[257]{};
   set_handler(pic::k_base, [](Frame& f) {
     pic::end_of_interrupt(0);
