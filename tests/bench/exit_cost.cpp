@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each kind of exit costs, seen from inside by the TSC: the median of many, less an empty measurement. Under
-// `-icount shift=0,sleep=off` one TSC tick is one instruction, and the figures repeat. They are figures, not a test: nothing fails.
+// `-icount shift=0,sleep=off` one TSC tick is one instruction, and the figures repeat. They are figures, not a test:
+// nothing fails.
 #include "machine.hpp"
 #include "octavo/hypercall.h"
 #include "tap.hpp"
@@ -30,7 +31,9 @@ u64 median_of(F&& operation) {
   return median(samples, k_samples);
 }
 
-void add(const char* name, u64 median, bool measured = true) { rows[row_count++] = {name, median, measured}; }
+void add(const char* name, u64 median, bool measured = true) {
+  rows[row_count++] = {name, median, measured};
+}
 
 /// Measures unless one try faults (an MSR that is not there).
 template <typename F>
@@ -52,17 +55,19 @@ void first_touch() {
   // One page of every 2 MiB that nobody touched (cheap or not: that is the question), then the pages next to it.
   static u64 first[512], neighbour[512];
   unsigned n = 0;
-  machine::each_free_run([&](u64 base, u64 end) {
-    u64 a = (base + 2 * k_mib - 1) & ~(2 * k_mib - 1);
-    for (a = a < 4 * k_mib ? 4 * k_mib : a; a + 2 * k_mib <= end && n < 512; a += 2 * k_mib, ++n) {
-      u64 start = x86::rdtsc();
-      *at<u64>(a) = 1;
-      first[n] = x86::rdtsc() - start;
-      start = x86::rdtsc();
-      *at<u64>(a + 64 * k_page) = 1;
-      neighbour[n] = x86::rdtsc() - start;
-    }
-  }, 4 * k_gib);
+  machine::each_free_run(
+      [&](u64 base, u64 end) {
+        u64 a = (base + 2 * k_mib - 1) & ~(2 * k_mib - 1);
+        for (a = a < 4 * k_mib ? 4 * k_mib : a; a + 2 * k_mib <= end && n < 512; a += 2 * k_mib, ++n) {
+          u64 start = x86::rdtsc();
+          *at<u64>(a) = 1;
+          first[n] = x86::rdtsc() - start;
+          start = x86::rdtsc();
+          *at<u64>(a + 64 * k_page) = 1;
+          neighbour[n] = x86::rdtsc() - start;
+        }
+      },
+      4 * k_gib);
   if (n == 0) return add("first_touch_2m", 0, false);
   add("first_touch_2m", median(first, n));
   add("first_touch_2m_max", first[n - 1]);
@@ -106,14 +111,18 @@ void guest_main() {
 
   print("# median of ", k_samples, ", in TSC ticks, the empty measurement taken off\n");
   for (unsigned i = 0; i < row_count; ++i) {
-    if (rows[i].measured) print("# ", rows[i].name, " ", rows[i].median, "\n");
-    else print("# ", rows[i].name, " -\n");
+    if (rows[i].measured)
+      print("# ", rows[i].name, " ", rows[i].median, "\n");
+    else
+      print("# ", rows[i].name, " -\n");
   }
   print("{\"bench\": \"exit_cost\", \"host\": \"", machine::bare() ? "bare" : "octavo", "\", \"samples\": ", k_samples);
   for (unsigned i = 0; i < row_count; ++i) {
     print(", \"", rows[i].name, "\": ");
-    if (rows[i].measured) print(rows[i].median);
-    else print("null");
+    if (rows[i].measured)
+      print(rows[i].median);
+    else
+      print("null");
   }
   print("}\n");
   tap::check(row_count != 0, "measured");

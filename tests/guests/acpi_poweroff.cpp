@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Power off as ACPI says: FADT's PM1a control block and DSDT's \_S5 are found from the RSDP; without tables, port 0x604 is tried as the
-// board documents it.
+// Power off as ACPI says: FADT's PM1a control block and DSDT's \_S5 are found from the RSDP; without tables, port 0x604
+// is tried as the board documents it.
 #include "machine.hpp"
 #include "shutdown.hpp"
 
@@ -12,7 +12,9 @@ word find_rsdp() {
     if (*at<u64>(a) == 0x2052545020445352) return a;  // "RSD PTR "
   return 0;
 }
-u32 signature(word table) { return *at<u32>(table); }
+u32 signature(word table) {
+  return *at<u32>(table);
+}
 
 struct Sleep {
   u16 port, type;
@@ -41,6 +43,7 @@ bool from_tables(Sleep& s) {
 
 void guest_main() {
   Sleep s{0x604, static_cast<u16>(machine::bare() ? 0 : 5)};
-  print(from_tables(s) ? "# from the ACPI tables: " : "# no ACPI tables: ", "port ", hex(s.port), " type ", u32{s.type}, "\n");
+  print(from_tables(s) ? "# from the ACPI tables: " : "# no ACPI tables: ", "port ", hex(s.port), " type ", u32{s.type},
+        "\n");
   expect_the_end("power off", [=] { x86::out<u16>(s.port, static_cast<u16>(s.type << 10 | k_sleep_enable)); });
 }

@@ -15,7 +15,8 @@ void guest_main() {
   refused(~u64{0}, "setting everything is #GP");
   for (unsigned b = 1; b < 64; ++b) {
     const u64 value = before ^ bit(b);
-    const bool allowed = b == 8 || b == 10 || b == 11 || b == 13 || b == 14 || b == 15 || b == 17 || b == 18 || b == 20 || b == 21;
+    const bool allowed =
+        b == 8 || b == 10 || b == 11 || b == 13 || b == 14 || b == 15 || b == 17 || b == 18 || b == 20 || b == 21;
     if (!allowed) refused(value, Text("bit ", b, " is reserved").c_str());
   }
   const Fault f = attempt([=] { x86::wrmsr(x86::k_msr_efer, before & ~x86::k_efer_lma); });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A million exits with random arguments: CPUID leaves, ports, MSRs, hypercalls. Faults are expected; that the machine goes on is the test.
+// A million exits with random arguments: CPUID leaves, ports, MSRs, hypercalls. Faults are expected; that the machine
+// goes on is the test.
 #include "machine.hpp"
 #include "octavo/hypercall.h"
 #include "random.hpp"
@@ -11,7 +12,8 @@ constexpr u64 k_seed = 0x0C7A40;
 constexpr unsigned k_exits = 1'000'000;
 enum Kind : unsigned { k_cpuid, k_in, k_out, k_rdmsr, k_wrmsr, k_hypercall, k_kinds };
 
-/// Ports with which a guest ends itself or garbles its own report: keyboard controller, port A, debug exit, reset control, ACPI, COM1.
+/// Ports with which a guest ends itself or garbles its own report: keyboard controller, port A, debug exit, reset
+/// control, ACPI, COM1.
 bool spared(u16 port) {
   const struct {
     u16 first, last;
@@ -21,13 +23,17 @@ bool spared(u16 port) {
   return false;
 }
 
-/// MSRs that would change the mode under the guest's feet or let the hypervisor write into its memory, as asked: not a fault of anyone.
+/// MSRs that would change the mode under the guest's feet or let the hypervisor write into its memory, as asked: not a
+/// fault of anyone.
 bool spared_msr(u32 msr) {
-  return msr == x86::k_msr_efer || msr == x86::k_msr_apic_base || (msr >= 0x4b564d00 && msr <= 0x4b564dff) || msr == 0x11 || msr == 0x12;
+  return msr == x86::k_msr_efer || msr == x86::k_msr_apic_base || (msr >= 0x4b564d00 && msr <= 0x4b564dff) ||
+         msr == 0x11 || msr == 0x12;
 }
-constexpr u32 k_msrs[] = {0x10, 0x1B, 0x3A, 0x8B, 0xFE, 0x174, 0x175, 0x176, 0x179, 0x1A0, 0x1D9, 0x200, 0x250, 0x277, 0x2FF, 0x400, 0x480, 0x6E0, 0x800, 0x830,
-                          0xC0000081, 0xC0000082, 0xC0000083, 0xC0000084, 0xC0000100, 0xC0000101, 0xC0000102, 0xC0000103, 0xC0010010, 0xC0010015, 0xC001001F,
-                          0xC0010114, 0xC0010117, 0xC0011029};
+constexpr u32 k_msrs[] = {0x10,       0x1B,       0x3A,       0x8B,       0xFE,       0x174,      0x175,
+                          0x176,      0x179,      0x1A0,      0x1D9,      0x200,      0x250,      0x277,
+                          0x2FF,      0x400,      0x480,      0x6E0,      0x800,      0x830,      0xC0000081,
+                          0xC0000082, 0xC0000083, 0xC0000084, 0xC0000100, 0xC0000101, 0xC0000102, 0xC0000103,
+                          0xC0010010, 0xC0010015, 0xC001001F, 0xC0010114, 0xC0010117, 0xC0011029};
 
 struct Storm {
   Random random{k_seed};
@@ -41,16 +47,29 @@ struct Storm {
     size = random.below(3);
     Fault f;
     switch (kind) {
-      case k_cpuid: f = attempt([&] { x86::cpuid(random.below(3) == 0 ? 0x40000000 + random.below(0x200) : static_cast<u32>(a), static_cast<u32>(b)); }); break;
+      case k_cpuid:
+        f = attempt([&] {
+          x86::cpuid(random.below(3) == 0 ? 0x40000000 + random.below(0x200) : static_cast<u32>(a),
+                     static_cast<u32>(b));
+        });
+        break;
       case k_in:
         if (spared(port)) port = 0x80;
-        f = attempt([&] { size == 0 ? void(x86::in<u8>(port)) : size == 1 ? void(x86::in<u16>(port)) : void(x86::in<u32>(port)); });
+        f = attempt([&] {
+          size == 0 ? void(x86::in<u8>(port)) : size == 1 ? void(x86::in<u16>(port)) : void(x86::in<u32>(port));
+        });
         break;
       case k_out:
         if (machine::bare() || spared(port)) port = 0x80;  // QEMU's own devices are not what is tested
-        f = attempt([&] { size == 0 ? x86::out(port, static_cast<u8>(b)) : size == 1 ? x86::out(port, static_cast<u16>(b)) : x86::out(port, static_cast<u32>(b)); });
+        f = attempt([&] {
+          size == 0   ? x86::out(port, static_cast<u8>(b))
+          : size == 1 ? x86::out(port, static_cast<u16>(b))
+                      : x86::out(port, static_cast<u32>(b));
+        });
         break;
-      case k_rdmsr: f = attempt([&] { x86::rdmsr(msr); }); break;
+      case k_rdmsr:
+        f = attempt([&] { x86::rdmsr(msr); });
+        break;
       case k_wrmsr:
         if (spared_msr(msr)) msr = 0xBAD;
         f = attempt([&] { x86::wrmsr(msr, b); });
@@ -59,14 +78,19 @@ struct Storm {
         u64 rax = random.below(2) != 0 ? OCTAVO_HYPERCALL(random.below(64)) : a;
         if (rax == OCTAVO_HYPERCALL(OCTAVO_HC_CONSOLE_WRITE)) rax = OCTAVO_HYPERCALL(OCTAVO_HC_VERSION);
         u64 rdi = b, rsi = c, rdx = a ^ c;
-        f = attempt([&] { asm volatile("vmmcall" : "+a"(rax), "+D"(rdi), "+S"(rsi), "+d"(rdx)::"memory", "r8", "r10"); });
+        f = attempt([&] {
+          asm volatile("vmmcall" : "+a"(rax), "+D"(rdi), "+S"(rsi), "+d"(rdx)::"memory", "r8", "r10");
+        });
       }
     }
     ++done[kind];
     if (!f) return;
     ++faults[kind];
-    const bool may = kind == k_hypercall ? machine::bare() && f.vector == x86::k_ud : (kind == k_rdmsr || kind == k_wrmsr) && f.vector == x86::k_gp && f.error == 0;
-    if (!may && unexpected++ == 0) print("# kind ", kind, " with ", hex(a), " ", hex(b), ": ", tap::describe(f).c_str(), "\n");
+    const bool may = kind == k_hypercall
+                         ? machine::bare() && f.vector == x86::k_ud
+                         : (kind == k_rdmsr || kind == k_wrmsr) && f.vector == x86::k_gp && f.error == 0;
+    if (!may && unexpected++ == 0)
+      print("# kind ", kind, " with ", hex(a), " ", hex(b), ": ", tap::describe(f).c_str(), "\n");
   }
 };
 constinit Storm storm;

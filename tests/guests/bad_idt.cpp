@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An IDT that ends before its entries, one of garbage, and one in a hole: each INT is a fault that can be caught as long as #GP's own gate
-// is there. The last IDT has nothing, and the processor shuts down.
+// An IDT that ends before its entries, one of garbage, and one in a hole: each INT is a fault that can be caught as
+// long as #GP's own gate is there. The last IDT has nothing, and the processor shuts down.
 #include "shutdown.hpp"
 
 void guest_main() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzzing from inside, from a fixed seed: privileged operations with random operands at CPL 0, and random bytes executed at CPL 3 in two
-// pages of their own. Whatever an operation changes is put right before the next. The test is that the machine goes on.
+// Fuzzing from inside, from a fixed seed: privileged operations with random operands at CPL 0, and random bytes
+// executed at CPL 3 in two pages of their own. Whatever an operation changes is put right before the next. The test is
+// that the machine goes on.
 #include "machine.hpp"
 #include "paging.hpp"
 #include "random.hpp"
@@ -41,36 +42,61 @@ const Operation operations[] = {
     {"MOV DR6", true, [](u64 a, u64) { x86::dr6(a & 0xFFFFFFFF); }},
     {"MOV DR7", true, [](u64 a, u64) { x86::dr7(a & 0xFFFFDC00); }},
     {"XSETBV", true, [](u64 a, u64 b) { x86::xsetbv(static_cast<u32>(b), a); }},
-    {"WRMSR", true, [](u64 a, u64 b) {
-       const u32 msrs[] = {0x174, 0x175, 0x176, 0x277, 0xC0000081, 0xC0000082, 0xC0000084, 0xC0000100, 0xC0000101, 0xC0000102, 0xC0000103, 0xC0010114, 0xC0010117};
+    {"WRMSR", true,
+     [](u64 a, u64 b) {
+       const u32 msrs[] = {0x174,      0x175,      0x176,      0x277,      0xC0000081, 0xC0000082, 0xC0000084,
+                           0xC0000100, 0xC0000101, 0xC0000102, 0xC0000103, 0xC0010114, 0xC0010117};
        x86::wrmsr(msrs[b % (sizeof msrs / sizeof *msrs)], a);
      }},
-    {"WRMSR EFER", false, [](u64 a, u64) { x86::wrmsr(x86::k_msr_efer, (a & ~u64{x86::k_efer_lma}) | x86::k_efer_lme); }},
+    {"WRMSR EFER", false,
+     [](u64 a, u64) { x86::wrmsr(x86::k_msr_efer, (a & ~u64{x86::k_efer_lma}) | x86::k_efer_lme); }},
     {"RDMSR", true, [](u64 a, u64) { x86::rdmsr(static_cast<u32>(a)); }},
     {"INVLPG", true, [](u64 a, u64) { x86::invlpg(a); }},
-    // Beyond the GDT. The null selector is not tried: TCG takes it, and then ends itself ("invalid tss") on the next way up from CPL 3.
-    {"LTR", true, [](u64 a, u64) { asm volatile("ltr %w0" ::"r"((a & 0xFF00) | 0x100) : "memory"); }},
-    {"LLDT", true, [](u64 a, u64) { asm volatile("lldt %w0" ::"r"(a) : "memory"); }},
-    {"MOV FS", true, [](u64 a, u64) { asm volatile("mov %w0, %%fs" ::"r"(a) : "memory"); }},
-    {"RDPMC", true, [](u64 a, u64) { asm volatile("rdpmc" ::"c"(a) : "eax", "edx"); }},
+    // Beyond the GDT. The null selector is not tried: TCG takes it, and then ends itself ("invalid tss") on the next
+    // way up from CPL 3.
+    {"LTR", true, [](u64 a, u64) { asm volatile("ltr %w0" ::"r"((a & 0xFF00) | 0x100)
+                                                : "memory"); }},
+    {"LLDT", true, [](u64 a, u64) { asm volatile("lldt %w0" ::"r"(a)
+                                                 : "memory"); }},
+    {"MOV FS", true, [](u64 a, u64) { asm volatile("mov %w0, %%fs" ::"r"(a)
+                                                   : "memory"); }},
+    {"RDPMC", true, [](u64 a, u64) { asm volatile("rdpmc" ::"c"(a)
+                                                  : "eax", "edx"); }},
     {"INVLPGA", true, [](u64 a, u64 b) { asm volatile("invlpga %%rax, %%ecx" ::"a"(a), "c"(b)); }},
-    {"VMRUN", true, [](u64 a, u64) { asm volatile("vmrun" : "+a"(a)::"memory"); }},
-    {"CLGI", true, [](u64, u64) { asm volatile("clgi" ::: "memory"); }},
-    {"WBINVD", true, [](u64, u64) { asm volatile("wbinvd" ::: "memory"); }},
-    {"INVD", true, [](u64, u64) { asm volatile("invd" ::: "memory"); }},
-    {"INT", true, [](u64 a, u64) {
-       if (a & 1) asm volatile("int $0x91");
-       else asm volatile("int $0xFE");
+    {"VMRUN", true, [](u64 a, u64) { asm volatile("vmrun"
+                                                  : "+a"(a)::"memory"); }},
+    {"CLGI", true,
+     [](u64, u64) {
+       asm volatile("clgi" ::: "memory");
      }},
-    {"REP OUTSB", true, [](u64 a, u64 b) {
+    {"WBINVD", true,
+     [](u64, u64) {
+       asm volatile("wbinvd" ::: "memory");
+     }},
+    {"INVD", true,
+     [](u64, u64) {
+       asm volatile("invd" ::: "memory");
+     }},
+    {"INT", true,
+     [](u64 a, u64) {
+       if (a & 1)
+         asm volatile("int $0x91");
+       else
+         asm volatile("int $0xFE");
+     }},
+    {"REP OUTSB", true,
+     [](u64 a, u64 b) {
        word from = a;
        u64 count = b & 0x1F;
        asm volatile("rep outsb" : "+S"(from), "+c"(count) : "d"(u16{0x80}) : "memory");
      }},
     {"IN", true, [](u64 a, u64) { x86::in<u32>(static_cast<u16>((a & 0xFF) + 0x2000)); }},
-    {"VMMCALL", true, [](u64 a, u64 b) { asm volatile("vmmcall" : "+a"(a), "+D"(b)::"memory"); }},
-    {"LAR", true, [](u64 a, u64) { asm volatile("lar %w0, %%eax" ::"r"(a) : "eax", "cc"); }},
-    {"HLT with a timer", true, [](u64 a, u64) {
+    {"VMMCALL", true, [](u64 a, u64 b) { asm volatile("vmmcall"
+                                                      : "+a"(a), "+D"(b)::"memory"); }},
+    {"LAR", true, [](u64 a, u64) { asm volatile("lar %w0, %%eax" ::"r"(a)
+                                                : "eax", "cc"); }},
+    {"HLT with a timer", true,
+     [](u64 a, u64) {
        pit::one_shot(2 + (a & 0xFF));
        pic::enable_only(1);
        x86::sti_hlt_cli();
@@ -90,8 +116,10 @@ void privileged(Random& random) {
     if (attempt([&] { operations[n].run(a, b); })) ++faults[n];
     state.restore();
   }
-  for (unsigned n = 0; n < k_operations; ++n) print("# ", operations[n].name, ": ", runs[n], ", faults ", faults[n], "\n");
-  tap::check(x86::cr0() == state.cr0 && x86::cr4() == state.cr4 && x86::rdmsr(x86::k_msr_efer) == state.efer, "control registers are as before");
+  for (unsigned n = 0; n < k_operations; ++n)
+    print("# ", operations[n].name, ": ", runs[n], ", faults ", faults[n], "\n");
+  tap::check(x86::cr0() == state.cr0 && x86::cr4() == state.cr4 && x86::rdmsr(x86::k_msr_efer) == state.efer,
+             "control registers are as before");
 }
 
 constexpr word k_code_page = paging::k_window, k_data_page = k_code_page + k_page;
@@ -113,11 +141,13 @@ void random_code(Random& random) {
   for (unsigned i = 0; i < k_user; ++i) {
     for (unsigned j = 0; j < k_page; j += 8) *at<u64>(code + j) = random.next();
     // Often an interesting start: port, CPUID, RDTSC, system calls, VMMCALL, prefixes.
-    const u16 starts[] = {0xA20F, 0x310F, 0x050F, 0x340F, 0x010F, 0xF0F3, 0xEE66, 0x6CF3, 0xCD90, 0xC766, 0x380F, 0xAE0F};
+    const u16 starts[] = {0xA20F, 0x310F, 0x050F, 0x340F, 0x010F, 0xF0F3,
+                          0xEE66, 0x6CF3, 0xCD90, 0xC766, 0x380F, 0xAE0F};
     if (random.below(2) == 0) *at<u16>(code) = starts[random.below(sizeof starts / sizeof *starts)];
     pic::enable_only(1);
     pit::one_shot(2000);
-    const Fault f = attempt_user_call(reinterpret_cast<void (*)(void*)>(k_code_page), reinterpret_cast<void*>(k_data_page), 2 | x86::k_flag_if);
+    const Fault f = attempt_user_call(reinterpret_cast<void (*)(void*)>(k_code_page),
+                                      reinterpret_cast<void*>(k_data_page), 2 | x86::k_flag_if);
     pic::enable_only(0);
     ++by_vector[f.vector];
     state.restore();
@@ -128,7 +158,8 @@ void random_code(Random& random) {
     if (by_vector[v] != 0) print("# vector ", v, ": ", by_vector[v], "\n");
   }
   tap::equal(total, k_user, "each random program ended");
-  tap::check(by_vector[x86::k_ud] != 0 && by_vector[x86::k_gp] != 0 && by_vector[x86::k_pf] != 0, "and #UD, #GP and #PF all came");
+  tap::check(by_vector[x86::k_ud] != 0 && by_vector[x86::k_gp] != 0 && by_vector[x86::k_pf] != 0,
+             "and #UD, #GP and #PF all came");
 }
 }  // namespace
 

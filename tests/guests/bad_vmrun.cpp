@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The instructions of hardware virtualization, which CPUID does not offer to a guest: #UD at both privilege levels, whatever RAX says.
+// The instructions of hardware virtualization, which CPUID does not offer to a guest: #UD at both privilege levels,
+// whatever RAX says.
 #include "machine.hpp"
 #include "tap.hpp"
 
@@ -8,20 +9,44 @@ const struct {
   const char* name;
   void (*run)(u64 rax);
 } instructions[] = {
-    {"VMRUN", [](u64 rax) { asm volatile("vmrun" : "+a"(rax)::"memory"); }},
-    {"VMLOAD", [](u64 rax) { asm volatile("vmload" : "+a"(rax)::"memory"); }},
-    {"VMSAVE", [](u64 rax) { asm volatile("vmsave" : "+a"(rax)::"memory"); }},
-    {"STGI", [](u64) { asm volatile("stgi" ::: "memory"); }},
-    {"CLGI", [](u64) { asm volatile("clgi" ::: "memory"); }},
-    {"INVLPGA", [](u64 rax) { asm volatile("invlpga %%rax, %%ecx" ::"a"(rax), "c"(0) : "memory"); }},
-    {"SKINIT", [](u64 rax) { asm volatile("skinit" ::"a"(rax) : "memory"); }},
-    {"VMXON", [](u64 rax) { asm volatile("vmxon %0" ::"m"(rax) : "memory", "cc"); }},
-    {"VMPTRLD", [](u64 rax) { asm volatile("vmptrld %0" ::"m"(rax) : "memory", "cc"); }},
-    {"VMLAUNCH", [](u64) { asm volatile("vmlaunch" ::: "memory", "cc"); }},
-    {"VMXOFF", [](u64) { asm volatile("vmxoff" ::: "memory", "cc"); }},
-    {"RSM", [](u64) { asm volatile("rsm" ::: "memory"); }},
-    {"MONITOR", [](u64 rax) { asm volatile("monitor" ::"a"(rax), "c"(0), "d"(0) : "memory"); }},
-    {"MWAIT", [](u64) { asm volatile("mwait" ::"a"(0), "c"(0) : "memory"); }},
+    {"VMRUN", [](u64 rax) { asm volatile("vmrun"
+                                         : "+a"(rax)::"memory"); }},
+    {"VMLOAD", [](u64 rax) { asm volatile("vmload"
+                                          : "+a"(rax)::"memory"); }},
+    {"VMSAVE", [](u64 rax) { asm volatile("vmsave"
+                                          : "+a"(rax)::"memory"); }},
+    {"STGI",
+     [](u64) {
+       asm volatile("stgi" ::: "memory");
+     }},
+    {"CLGI",
+     [](u64) {
+       asm volatile("clgi" ::: "memory");
+     }},
+    {"INVLPGA", [](u64 rax) { asm volatile("invlpga %%rax, %%ecx" ::"a"(rax), "c"(0)
+                                           : "memory"); }},
+    {"SKINIT", [](u64 rax) { asm volatile("skinit" ::"a"(rax)
+                                          : "memory"); }},
+    {"VMXON", [](u64 rax) { asm volatile("vmxon %0" ::"m"(rax)
+                                         : "memory", "cc"); }},
+    {"VMPTRLD", [](u64 rax) { asm volatile("vmptrld %0" ::"m"(rax)
+                                           : "memory", "cc"); }},
+    {"VMLAUNCH",
+     [](u64) {
+       asm volatile("vmlaunch" ::: "memory", "cc");
+     }},
+    {"VMXOFF",
+     [](u64) {
+       asm volatile("vmxoff" ::: "memory", "cc");
+     }},
+    {"RSM",
+     [](u64) {
+       asm volatile("rsm" ::: "memory");
+     }},
+    {"MONITOR", [](u64 rax) { asm volatile("monitor" ::"a"(rax), "c"(0), "d"(0)
+                                           : "memory"); }},
+    {"MWAIT", [](u64) { asm volatile("mwait" ::"a"(0), "c"(0)
+                                     : "memory"); }},
 };
 }  // namespace
 

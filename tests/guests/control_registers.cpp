@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CR0, CR2, CR3, CR4, CR8, XCR0 and the debug registers: what is written is what works, what is invalid is #GP and changes nothing.
+// CR0, CR2, CR3, CR4, CR8, XCR0 and the debug registers: what is written is what works, what is invalid is #GP and
+// changes nothing.
 #include "machine.hpp"
 #include "paging.hpp"
 #include "tap.hpp"
@@ -52,8 +53,9 @@ void cr4() {
   const struct {
     word bits;
     const char* name;
-  } valid[] = {{x86::k_cr4_pge, "PGE"}, {x86::k_cr4_pse, "PSE"}, {x86::k_cr4_de, "DE"}, {x86::k_cr4_osfxsr | x86::k_cr4_osxmmexcpt, "OSFXSR and OSXMMEXCPT"},
-               {bit(2), "TSD"}, {bit(8), "PCE"}};
+  } valid[] = {{x86::k_cr4_pge, "PGE"}, {x86::k_cr4_pse, "PSE"},
+               {x86::k_cr4_de, "DE"},   {x86::k_cr4_osfxsr | x86::k_cr4_osxmmexcpt, "OSFXSR and OSXMMEXCPT"},
+               {bit(2), "TSD"},         {bit(8), "PCE"}};
   for (const auto& v : valid) {
     x86::cr4(before | v.bits);
     x86::cpuid(0);
@@ -65,7 +67,8 @@ void cr4() {
   expect_user_fault(x86::k_gp, 0, "with TSD, RDTSC at CPL 3 is #GP", [] { x86::rdtsc(); });
   x86::cr4(before);
   tap::expect(attempt_user([] { x86::rdtsc(); }), k_no_fault, "without, it is not");
-  if (machine::bare()) return tap::skip("CR4 with reserved bits", "QEMU leaves guest mode that it is not in (pitfall 3), and spins");
+  if (machine::bare())
+    return tap::skip("CR4 with reserved bits", "QEMU leaves guest mode that it is not in (pitfall 3), and spins");
   const struct {
     word bits;
     bool reserved;
@@ -75,7 +78,11 @@ void cr4() {
                  {x86::k_cr4_pcide, !(x86::cpuid(1).ecx & bit(17)), "PCIDE, which CPUID does not offer,"},
                  {bit(22), !(x86::cpuid(7).ecx & bit(3)), "PKE, which CPUID does not offer,"},
                  {bit(12), !(x86::cpuid(7).ecx & bit(16)), "LA57 under paging"},
-                 {bit(15), true, "bit 15"}, {bit(26), true, "bit 26"}, {bit(31), true, "bit 31"}, {bit(32), true, "bit 32"}, {bit(63), true, "bit 63"}};
+                 {bit(15), true, "bit 15"},
+                 {bit(26), true, "bit 26"},
+                 {bit(31), true, "bit 31"},
+                 {bit(32), true, "bit 32"},
+                 {bit(63), true, "bit 63"}};
   for (const auto& v : invalid) {
     if (!v.reserved) continue;
     expect_fault(x86::k_gp, 0, Text("CR4 with ", v.name, " is #GP").c_str(), [&] { x86::cr4(before | v.bits); });
@@ -86,7 +93,8 @@ void cr4() {
 }
 
 void cr3() {
-  const word before = x86::cr3(), frame_a = machine::allocate_page(), frame_b = machine::allocate_page(), root = machine::allocate_page();
+  const word before = x86::cr3(), frame_a = machine::allocate_page(), frame_b = machine::allocate_page(),
+             root = machine::allocate_page();
   *at<u64>(frame_a) = 0xA;
   *at<u64>(frame_b) = 0xB;
   for (unsigned i = 0; i < 512; ++i) at<u64>(root)[i] = guest_pml4[i];
@@ -143,7 +151,9 @@ void debug_registers() {
   x86::dr2(0x3333333333);
   x86::dr3(0x4444444444);
   for (unsigned i = 0; i < 1000; ++i) x86::cpuid(0);
-  tap::check(x86::dr0() == 0x1111111111 && x86::dr1() == 0x2222222222 && x86::dr2() == 0x3333333333 && x86::dr3() == 0x4444444444, "DR0 to DR3 are kept over exits");
+  tap::check(x86::dr0() == 0x1111111111 && x86::dr1() == 0x2222222222 && x86::dr2() == 0x3333333333 &&
+                 x86::dr3() == 0x4444444444,
+             "DR0 to DR3 are kept over exits");
   tap::equal(x86::dr7(), 0x400, "DR7 starts as 0x400");
   x86::dr7(0x455);
   x86::cpuid(0);
@@ -171,8 +181,10 @@ void xcr0() {
   const struct {
     u64 value;
     const char* name;
-  } invalid[] = {{0, "without x87"}, {5, "with AVX but not SSE"}, {bit(62) | 1, "with a bit that CPUID does not offer"}};
-  for (const auto& v : invalid) expect_fault(x86::k_gp, 0, Text("XCR0 ", v.name, " is #GP").c_str(), [&] { x86::xsetbv(0, v.value); });
+  } invalid[] = {
+      {0, "without x87"}, {5, "with AVX but not SSE"}, {bit(62) | 1, "with a bit that CPUID does not offer"}};
+  for (const auto& v : invalid)
+    expect_fault(x86::k_gp, 0, Text("XCR0 ", v.name, " is #GP").c_str(), [&] { x86::xsetbv(0, v.value); });
   expect_fault(x86::k_gp, 0, "XCR1 is #GP", [] { x86::xsetbv(1, 1); });
   expect_user_fault(x86::k_gp, 0, "XSETBV at CPL 3 is #GP", [] { x86::xsetbv(0, 1); });
   tap::equal(x86::xgetbv(0), offered, "and XCR0 is as before");

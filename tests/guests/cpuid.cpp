@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the processor says it is: Octavo's signature, what a guest must not see, and leaves that must agree with each other.
+// What the processor says it is: Octavo's signature, what a guest must not see, and leaves that must agree with each
+// other.
 #include "machine.hpp"
 #include "octavo/hypercall.h"
 #include "tap.hpp"
@@ -8,18 +9,21 @@ using x86::cpuid;
 
 namespace {
 bool same_text(const x86::Cpuid& r, const char (&text)[13]) {
-  return __builtin_memcmp(&r.ebx, text, 4) == 0 && __builtin_memcmp(&r.ecx, text + 4, 4) == 0 && __builtin_memcmp(&r.edx, text + 8, 4) == 0;
+  return __builtin_memcmp(&r.ebx, text, 4) == 0 && __builtin_memcmp(&r.ecx, text + 4, 4) == 0 &&
+         __builtin_memcmp(&r.edx, text + 8, 4) == 0;
 }
 
 void identity() {
   tap::check(cpuid(1).ecx >> 31, "the hypervisor bit is set");
   const auto octavo = cpuid(OCTAVO_CPUID_SIGNATURE);
   tap::check(same_text(octavo, "OctavoOctavo"), "leaf 0x40000000 is OctavoOctavo");
-  tap::check(octavo.eax >= OCTAVO_CPUID_VERSION && octavo.eax < OCTAVO_CPUID_KVM_SIGNATURE, "its last leaf is in its block");
+  tap::check(octavo.eax >= OCTAVO_CPUID_VERSION && octavo.eax < OCTAVO_CPUID_KVM_SIGNATURE,
+             "its last leaf is in its block");
   tap::equal(cpuid(OCTAVO_CPUID_VERSION).eax, OCTAVO_ABI_VERSION, "leaf 0x40000001 is the ABI version");
   const auto kvm = cpuid(OCTAVO_CPUID_KVM_SIGNATURE);
   tap::check(same_text(kvm, "KVMKVMKVM\0\0\0"), "leaf 0x40000100 is KVM's");
-  tap::check(kvm.eax >= OCTAVO_CPUID_KVM_FEATURES && kvm.eax < OCTAVO_CPUID_KVM_SIGNATURE + 0x100, "its last leaf is in its block");
+  tap::check(kvm.eax >= OCTAVO_CPUID_KVM_FEATURES && kvm.eax < OCTAVO_CPUID_KVM_SIGNATURE + 0x100,
+             "its last leaf is in its block");
   tap::check(cpuid(OCTAVO_CPUID_KVM_FEATURES).eax & bit(3), "kvmclock (the MSRs at 0x4b564d00) is offered");
   const auto again = cpuid(OCTAVO_CPUID_SIGNATURE, 0x1234);
   tap::check(again.eax == octavo.eax && same_text(again, "OctavoOctavo"), "the subleaf does not matter there");
@@ -43,7 +47,8 @@ void masked() {
       {"SKINIT", 0x80000001, 0, &x86::Cpuid::ecx, 12},
       {"extended APIC space", 0x80000001, 0, &x86::Cpuid::ecx, 3},
   };
-  for (const auto& b : bits) tap::check(!(cpuid(b.leaf, b.subleaf).*b.reg >> b.bit & 1), Text(b.name, " is hidden").c_str());
+  for (const auto& b : bits)
+    tap::check(!(cpuid(b.leaf, b.subleaf).*b.reg >> b.bit & 1), Text(b.name, " is hidden").c_str());
   const auto svm = cpuid(0x8000000A);
   tap::check((svm.eax | svm.ebx | svm.ecx | svm.edx) == 0, "the SVM leaf 0x8000000A is empty");
   const auto sev = cpuid(0x8000001F);
@@ -54,7 +59,8 @@ void leaves() {
   const auto first = cpuid(0);
   tap::check(first.eax >= 1 && first.eax < 0x100, "leaf 0 gives a plausible last leaf");
   const auto extended = cpuid(0x80000000);
-  tap::check(extended.eax >= 0x80000008 && extended.eax < 0x80000100, "leaf 0x80000000 gives a plausible last leaf, 0x80000008 or more");
+  tap::check(extended.eax >= 0x80000008 && extended.eax < 0x80000100,
+             "leaf 0x80000000 gives a plausible last leaf, 0x80000008 or more");
   const u32 physical = cpuid(0x80000008).eax & 0xFF;
   tap::check(physical >= 36 && physical <= 52, "36 to 52 physical address bits");
   tap::check(cpuid(0x80000001).edx >> 29 & 1, "long mode is offered");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// x87, SSE and AVX registers keep what they hold through thousands of exits with interrupts in between; XSAVE and XRSTOR work.
+// x87, SSE and AVX registers keep what they hold through thousands of exits with interrupts in between; XSAVE and
+// XRSTOR work.
 #include "machine.hpp"
 #include "random.hpp"
 #include "tap.hpp"
@@ -14,20 +15,26 @@ volatile u64 ticks = 0;
 u64 features = 0;
 
 void xsave(Area& to) {
-  asm volatile("xsave64 %0" : "+m"(to) : "a"(static_cast<u32>(features)), "d"(static_cast<u32>(features >> 32)) : "memory");
+  asm volatile("xsave64 %0"
+               : "+m"(to)
+               : "a"(static_cast<u32>(features)), "d"(static_cast<u32>(features >> 32))
+               : "memory");
 }
 void xrstor(const Area& from) {
-  asm volatile("xrstor64 %0" ::"m"(from), "a"(static_cast<u32>(features)), "d"(static_cast<u32>(features >> 32)) : "memory");
+  asm volatile("xrstor64 %0" ::"m"(from), "a"(static_cast<u32>(features)), "d"(static_cast<u32>(features >> 32))
+               : "memory");
 }
 
 /// Random numbers in every register; control words as after reset but for the rounding.
 void make(Area& area, u64 seed) {
   __builtin_memset(&area, 0, sizeof area);
   Random random(seed);
-  const auto put = [&](unsigned offset, u64 value, unsigned size) { __builtin_memcpy(area.bytes + offset, &value, size); };
-  put(0, seed & 1 ? 0x037F : 0x0F7F, 2);       // FCW
-  put(4, 0xFF, 1);                             // FTW: all valid
-  put(24, seed & 1 ? 0x1F80 : 0x7F80, 4);      // MXCSR
+  const auto put = [&](unsigned offset, u64 value, unsigned size) {
+    __builtin_memcpy(area.bytes + offset, &value, size);
+  };
+  put(0, seed & 1 ? 0x037F : 0x0F7F, 2);   // FCW
+  put(4, 0xFF, 1);                         // FTW: all valid
+  put(24, seed & 1 ? 0x1F80 : 0x7F80, 4);  // MXCSR
   for (unsigned i = 0; i < 8; ++i) {
     put(32 + 16 * i, random.next() | bit(63), 8);  // the integer bit, so that the number is a normal one
     put(32 + 16 * i + 8, 0x3FFF + i, 2);
@@ -44,7 +51,9 @@ void make(Area& area, u64 seed) {
 bool holds(const Area& expected) {
   __builtin_memset(&got, 0, sizeof got);
   xsave(got);
-  const auto same = [&](unsigned offset, unsigned size) { return __builtin_memcmp(got.bytes + offset, expected.bytes + offset, size) == 0; };
+  const auto same = [&](unsigned offset, unsigned size) {
+    return __builtin_memcmp(got.bytes + offset, expected.bytes + offset, size) == 0;
+  };
   bool all = same(0, 2) && same(4, 1) && same(24, 4) && same(160, 256);
   for (unsigned i = 0; i < 8; ++i) all = all && same(32 + 16 * i, 10);
   if (features & 4) all = all && same(x86::cpuid(0xD, 2).ebx, 256);
@@ -84,12 +93,19 @@ void guest_main() {
       {[] { x86::rdmsr(x86::k_msr_efer); }, 1000, "RDMSR"},
       {[] { x86::cr0(x86::cr0()); }, 1000, "MOV CR0"},
       {[] { x86::sti_hlt_cli(); }, 200, "HLT"},
-      {[] { x86::sti(); x86::cpuid(0); x86::cli(); }, 5000, "CPUID with interrupts"},
+      {[] {
+         x86::sti();
+         x86::cpuid(0);
+         x86::cli();
+       },
+       5000, "CPUID with interrupts"},
   };
   pit::periodic(1193);
   pic::enable_only(1);
   for (const auto& e : exits)
-    for (unsigned i = 0; i < 2; ++i) tap::check(through(pattern[i], e.exit, e.times), Text("state ", i, " is kept over ", e.times, " times ", e.name).c_str());
+    for (unsigned i = 0; i < 2; ++i)
+      tap::check(through(pattern[i], e.exit, e.times),
+                 Text("state ", i, " is kept over ", e.times, " times ", e.name).c_str());
   tap::check(ticks >= 400, "and at least 400 timer interrupts came in between");
   pic::enable_only(0);
 
@@ -110,7 +126,8 @@ void guest_main() {
     x86::xsetbv(0, features);
     tap::check(holds(pattern[0]), "AVX state outlives a time in which XCR0 hides it");
     x86::xsetbv(0, 3);
-    expect_fault(x86::k_ud, 0, "AVX without XCR0.AVX is #UD", [] { asm volatile(".byte 0xC5, 0xFC, 0x57, 0xC0"); });  // vxorps ymm0, ymm0, ymm0
+    expect_fault(x86::k_ud, 0, "AVX without XCR0.AVX is #UD",
+                 [] { asm volatile(".byte 0xC5, 0xFC, 0x57, 0xC0"); });  // vxorps ymm0, ymm0, ymm0
     x86::xsetbv(0, features);
   } else {
     tap::skip("AVX", "not offered");

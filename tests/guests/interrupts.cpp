@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The 8259 pair with the 8254, the UART and the RTC behind it: interrupts come once each, when IF and the shadows allow it.
+// The 8259 pair with the 8254, the UART and the RTC behind it: interrupts come once each, when IF and the shadows allow
+// it.
 #include "machine.hpp"
 #include "tap.hpp"
 #include "timer.hpp"
@@ -52,14 +53,16 @@ void timer() {
   for (unsigned i = 0; i < 1000; ++i) inb(0x80);
   tap::check(pit::read() != a, "the counter counts");
 
-  // One-shots of every short length: the interrupt comes before STI, on STI, on HLT or behind it, and must be found each time.
+  // One-shots of every short length: the interrupt comes before STI, on STI, on HLT or behind it, and must be found
+  // each time.
   constexpr unsigned k_times = 3000;
   const u64 start = count[k_timer];
   for (unsigned i = 0; i < k_times; ++i) {
     pit::one_shot(2 + i % 150);
     while (count[k_timer] == start + i) x86::sti_hlt_cli();
   }
-  tap::equal(count[k_timer] - start, k_times, "3000 one-shots, each waited for with STI; HLT: no sleep for ever, none twice");
+  tap::equal(count[k_timer] - start, k_times,
+             "3000 one-shots, each waited for with STI; HLT: no sleep for ever, none twice");
 }
 
 void windows() {
@@ -174,7 +177,8 @@ void rtc() {
   cmos(0xB, (b & 0x8F) | 0x10);
   cmos(0xC);
   reasons = 0;
-  tap::check(rtc_interrupts(1, 500, reasons) && (reasons & 0x10), "an update-ended interrupt comes, and register C says so");
+  tap::check(rtc_interrupts(1, 500, reasons) && (reasons & 0x10),
+             "an update-ended interrupt comes, and register C says so");
   for (unsigned index = 1; index <= 5; index += 2) cmos(index, 0xC0);  // any second, minute, hour
   cmos(0xB, (b & 0x8F) | 0x20);
   cmos(0xC);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// KVM's paravirtual clock (Linux Documentation/virt/kvm/x86/msr.rst): the page is valid, and its time runs as the 8254 does.
+// KVM's paravirtual clock (Linux Documentation/virt/kvm/x86/msr.rst): the page is valid, and its time runs as the 8254
+// does.
 #include "machine.hpp"
 #include "octavo/hypercall.h"
 #include "tap.hpp"
@@ -25,7 +26,8 @@ u64 now_ns() {
     const u32 version = page.version;
     const u64 delta = x86::rdtsc() - page.tsc_timestamp;
     const u64 shifted = page.tsc_shift >= 0 ? delta << page.tsc_shift : delta >> -page.tsc_shift;
-    const u64 time = page.system_time + static_cast<u64>(static_cast<unsigned __int128>(shifted) * page.tsc_to_system_mul >> 32);
+    const u64 time =
+        page.system_time + static_cast<u64>(static_cast<unsigned __int128>(shifted) * page.tsc_to_system_mul >> 32);
     if (version == page.version && !(version & 1)) return time;
   }
 }
@@ -35,8 +37,9 @@ struct Measure {
   bool usable;
 };
 
-/// Counts 8254 ticks by reading the counter, with kvmclock read in between. A gap of more than a third of the counter's period (by the
-/// clock under test) might hide a wrap: then the run is not usable. A clock that is too fast makes all runs unusable, and fails.
+/// Counts 8254 ticks by reading the counter, with kvmclock read in between. A gap of more than a third of the counter's
+/// period (by the clock under test) might hide a wrap: then the run is not usable. A clock that is too fast makes all
+/// runs unusable, and fails.
 Measure measure(u64 wraps) {
   constexpr u64 k_gap_ns = 65536 * u64{1'000'000'000} / pit::k_hz / 3;
   pit::periodic(65536);
@@ -72,7 +75,8 @@ void guest_main() {
   const u64 where = address_of(page);
   expect_no_fault("the system time page can be registered", [=] { x86::wrmsr(x86::k_msr_kvm_system_time, where | 1); });
   tap::equal(x86::rdmsr(x86::k_msr_kvm_system_time), where | 1, "the MSR reads what was written");
-  print("# version ", page.version, " mul ", page.tsc_to_system_mul, " shift ", int{page.tsc_shift}, " flags ", u32{page.flags}, "\n");
+  print("# version ", page.version, " mul ", page.tsc_to_system_mul, " shift ", int{page.tsc_shift}, " flags ",
+        u32{page.flags}, "\n");
   tap::check(page.version != 0 && !(page.version & 1), "its version is even and not zero");
   tap::check(page.tsc_to_system_mul != 0 && page.tsc_shift > -32 && page.tsc_shift < 32, "it has a scale");
   tap::check(page.tsc_timestamp <= x86::rdtsc(), "its time stamp is not in the future");
@@ -109,10 +113,12 @@ void guest_main() {
   tap::equal(page.version, 0x5A5A5A5B, "and is not written after that");
 
   // Pages that a guest does not have must not be written; #GP or ignored, but the machine goes on.
-  const u64 nowhere[] = {(machine::ram_end() + k_gib) | 1, 0x000FFFFFFFFFF000 | 1, 0xFFFFFFFFFFFFFFFF, (address_of(page) + 2) | 1};
+  const u64 nowhere[] = {(machine::ram_end() + k_gib) | 1, 0x000FFFFFFFFFF000 | 1, 0xFFFFFFFFFFFFFFFF,
+                         (address_of(page) + 2) | 1};
   for (const u64 value : nowhere) {
     const Fault f = attempt([=] { x86::wrmsr(x86::k_msr_kvm_system_time, value); });
-    tap::check(!f || (f.vector == x86::k_gp && f.error == 0), Text("the page ", hex(value), " is refused with #GP or ignored").c_str());
+    tap::check(!f || (f.vector == x86::k_gp && f.error == 0),
+               Text("the page ", hex(value), " is refused with #GP or ignored").c_str());
     x86::cpuid(0);
   }
   x86::wrmsr(x86::k_msr_kvm_system_time, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All RAM of the memory map: zero at the start, writable, and each cell its own; accessed and dirty bits are set by the walk.
+// All RAM of the memory map: zero at the start, writable, and each cell its own; accessed and dirty bits are set by the
+// walk.
 #include "machine.hpp"
 #include "paging.hpp"
 #include "tap.hpp"
@@ -10,7 +11,8 @@ constexpr u64 k_salt = 0x9E3779B97F4A7C15;
 void map_all() {
   const bool gigabytes = x86::cpuid(0x80000001).edx >> 26 & 1;
   for (u64 address = 4 * k_gib; address < machine::ram_end(); address += k_gib)
-    if (gigabytes) paging::map(address, address, 3);
+    if (gigabytes)
+      paging::map(address, address, 3);
     else
       for (u64 a = address; a < address + k_gib; a += 2 * k_mib) paging::map(a, a, 2);
 }
@@ -44,11 +46,13 @@ void accessed_and_dirty() {
   for (volatile u64* e : above) all = all && (*e & paging::k_accessed) != 0;
   tap::check(all, "and A of all three entries above");
   *at(va) = 1;
-  tap::equal(*leaf & (paging::k_accessed | paging::k_dirty), paging::k_accessed | paging::k_dirty, "a write sets D too");
+  tap::equal(*leaf & (paging::k_accessed | paging::k_dirty), paging::k_accessed | paging::k_dirty,
+             "a write sets D too");
   *leaf = frame | paging::k_all;
   x86::invlpg(va);
   *at(va) = 2;
-  tap::equal(*leaf & (paging::k_accessed | paging::k_dirty), paging::k_accessed | paging::k_dirty, "a write first sets both");
+  tap::equal(*leaf & (paging::k_accessed | paging::k_dirty), paging::k_accessed | paging::k_dirty,
+             "a write first sets both");
   paging::unmap(va);
 }
 }  // namespace
@@ -69,8 +73,10 @@ void guest_main() {
   machine::each_free_run([&](u64 base, u64 end) { free += end - base; });
   print("# ", total >> 10, " KiB, tested ", free >> 10, " KiB\n");
   tap::check(free >= total - 2 * k_mib, "all but 2 MiB of it is free for the test");
-  if (machine::bare()) tap::skip("all RAM starts as zero", "firmware leaves things behind");
-  else check_cells(first_bad([](u64, u64 value) { return value == 0; }), "all RAM starts as zero");
+  if (machine::bare())
+    tap::skip("all RAM starts as zero", "firmware leaves things behind");
+  else
+    check_cells(first_bad([](u64, u64 value) { return value == 0; }), "all RAM starts as zero");
   machine::each_free_run([](u64 base, u64 end) {
     for (u64 a = base; a < end; a += 8) *reinterpret_cast<volatile u64*>(a) = a ^ k_salt;
   });

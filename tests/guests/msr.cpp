@@ -20,15 +20,19 @@ void keeps(u32 msr, const char* name, u64 value) {
     read = rdmsr(msr);
     wrmsr(msr, before);
   });
-  if (fault) tap::expect(fault, k_no_fault, Text(name, " can be written and read").c_str());
-  else tap::equal(read, value, Text(name, " keeps what is written").c_str());
+  if (fault)
+    tap::expect(fault, k_no_fault, Text(name, " can be written and read").c_str());
+  else
+    tap::equal(read, value, Text(name, " keeps what is written").c_str());
 }
 
 void efer() {
   const u64 before = rdmsr(x86::k_msr_efer);
-  tap::equal(before & (x86::k_efer_lme | x86::k_efer_lma), x86::k_efer_lme | x86::k_efer_lma, "EFER says long mode is enabled and active");
+  tap::equal(before & (x86::k_efer_lme | x86::k_efer_lma), x86::k_efer_lme | x86::k_efer_lma,
+             "EFER says long mode is enabled and active");
   tap::equal(before & x86::k_efer_svme, 0, "EFER.SVME reads 0");
-  expect_no_fault("EFER.SCE and NXE can be set", [=] { wrmsr(x86::k_msr_efer, before | x86::k_efer_sce | x86::k_efer_nxe); });
+  expect_no_fault("EFER.SCE and NXE can be set",
+                  [=] { wrmsr(x86::k_msr_efer, before | x86::k_efer_sce | x86::k_efer_nxe); });
   tap::equal(rdmsr(x86::k_msr_efer), before | x86::k_efer_sce | x86::k_efer_nxe, "and read back");
   wrmsr(x86::k_msr_efer, before);
   tap::equal(rdmsr(x86::k_msr_efer), before, "and can be cleared");
@@ -40,13 +44,15 @@ void efer() {
     tap::equal(rdmsr(x86::k_msr_efer), before, "and EFER is as before");
   }
   const Fault lme = try_write(x86::k_msr_efer, before & ~x86::k_efer_lme);
-  tap::check_or(lme.vector == x86::k_gp, !lme && machine::bare(), Deviation::efer_unchecked, "clearing LME under paging is #GP");
+  tap::check_or(lme.vector == x86::k_gp, !lme && machine::bare(), Deviation::efer_unchecked,
+                "clearing LME under paging is #GP");
   if (!lme) wrmsr(x86::k_msr_efer, before);
   if (machine::on_octavo()) {
-    tap::expect(try_write(x86::k_msr_efer, before | x86::k_efer_svme), x86::k_gp, 0, "setting SVME, which CPUID does not offer, is #GP");
+    tap::expect(try_write(x86::k_msr_efer, before | x86::k_efer_svme), x86::k_gp, 0,
+                "setting SVME, which CPUID does not offer, is #GP");
     tap::expect(attempt([] { wrmsr(x86::k_msr_vm_hsave_pa, 0x1000); }), x86::k_gp, 0, "VM_HSAVE_PA is #GP");
-  }
-  else tap::skip("SVME and VM_HSAVE_PA", "the bare processor has SVM");
+  } else
+    tap::skip("SVME and VM_HSAVE_PA", "the bare processor has SVM");
 }
 
 void bases() {
@@ -87,7 +93,8 @@ void pat() {
 
 void time() {
   const u64 a = rdmsr(x86::k_msr_tsc), b = x86::rdtsc(), c = rdmsr(x86::k_msr_tsc);
-  tap::check_or(a <= b && b <= c && c != 0, a == 0 && c == 0 && machine::bare(), Deviation::msr_tsc, "the TSC by RDMSR and by RDTSC is one clock");
+  tap::check_or(a <= b && b <= c && c != 0, a == 0 && c == 0 && machine::bare(), Deviation::msr_tsc,
+                "the TSC by RDMSR and by RDTSC is one clock");
   if (!(x86::cpuid(0x80000001).edx & bit(27))) return tap::skip("RDTSCP", "not offered");
   wrmsr(x86::k_msr_tsc_aux, 0x12345);
   u32 low, high, aux;

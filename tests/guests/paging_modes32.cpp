@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// The 32-bit modes one after the other: no paging, two levels with 4 MiB and 4 KiB pages, PAE with 2 MiB and 4 KiB pages, no paging again.
-// In each, all RAM below 4 GiB takes a pattern of that mode and gives it back, and a window shows that the tables are really used.
+// The 32-bit modes one after the other: no paging, two levels with 4 MiB and 4 KiB pages, PAE with 2 MiB and 4 KiB
+// pages, no paging again. In each, all RAM below 4 GiB takes a pattern of that mode and gives it back, and a window
+// shows that the tables are really used.
 #include "machine.hpp"
 #include "tap.hpp"
 
 namespace {
 constexpr word k_window = 0xF0000000;
-constexpr u32 k_present = 1, k_write = 2, k_user = 4, k_accessed = 1 << 5, k_dirty = 1 << 6, k_large = 1 << 7, k_all = 7;
+constexpr u32 k_present = 1, k_write = 2, k_user = 4, k_accessed = 1 << 5, k_dirty = 1 << 6, k_large = 1 << 7,
+              k_all = 7;
 
 void pattern_through_memory(u32 salt, const char* mode) {
-  machine::each_free_run([=](u64 base, u64 end) {
-    for (u64 a = base; a < end; a += 4) *reinterpret_cast<volatile u32*>(static_cast<word>(a)) = static_cast<u32>(a) ^ salt;
-  }, 4 * k_gib);
+  machine::each_free_run(
+      [=](u64 base, u64 end) {
+        for (u64 a = base; a < end; a += 4)
+          *reinterpret_cast<volatile u32*>(static_cast<word>(a)) = static_cast<u32>(a) ^ salt;
+      },
+      4 * k_gib);
   u64 bad = 0, cells = 0;
-  machine::each_free_run([&](u64 base, u64 end) {
-    cells += (end - base) / 4;
-    for (u64 a = base; a < end && bad == 0; a += 4)
-      if (*reinterpret_cast<const u32*>(static_cast<word>(a)) != (static_cast<u32>(a) ^ salt)) bad = a;
-  }, 4 * k_gib);
+  machine::each_free_run(
+      [&](u64 base, u64 end) {
+        cells += (end - base) / 4;
+        for (u64 a = base; a < end && bad == 0; a += 4)
+          if (*reinterpret_cast<const u32*>(static_cast<word>(a)) != (static_cast<u32>(a) ^ salt)) bad = a;
+      },
+      4 * k_gib);
   tap::check(bad == 0 && cells != 0, Text(mode, ": all RAM below 4 GiB keeps its pattern").c_str());
   if (bad != 0) print("# bad at ", hex(bad), "\n");
 }
@@ -32,10 +39,12 @@ void window(const char* mode, word a, word b, F&& entry) {
   *first = b | k_all;
   *second = a | k_all;
   x86::flush_tlb();
-  tap::check(*at<u32>(k_window) == 0xBBBB && *at<u32>(k_window + k_page) == 0xAAAA, title("two 4 KiB pages show their frames").c_str());
+  tap::check(*at<u32>(k_window) == 0xBBBB && *at<u32>(k_window + k_page) == 0xAAAA,
+             title("two 4 KiB pages show their frames").c_str());
   tap::check((*first & (k_accessed | k_dirty)) == k_accessed, title("a read sets A").c_str());
   *at<u32>(k_window + k_page - 2) = 0x11112222;  // over the boundary of two frames that are not adjacent in this order
-  tap::check(*at<u16>(b + k_page - 2) == 0x2222 && *at<u16>(a) == 0x1111, title("a write over the boundary reaches both frames").c_str());
+  tap::check(*at<u16>(b + k_page - 2) == 0x2222 && *at<u16>(a) == 0x1111,
+             title("a write over the boundary reaches both frames").c_str());
   tap::check((*first & k_dirty) && (*second & k_dirty), title("and sets D of both").c_str());
   *first = b | k_present | k_user;
   x86::invlpg(k_window);
@@ -69,7 +78,8 @@ void two_levels(word a, word b) {
   tap::check(x86::cr0() & x86::k_cr0_pg, "two levels: paging is on");
   window<u32>("two levels", a, b, [=](u32 i) { return at<u32>(table) + i; });
   pattern_through_memory(0x22222222, "4 MiB pages");
-  const u32 entry = at<u32>(directory)[machine::bare() ? k_mib * 4 >> 22 : 0];  // bare, the first megabyte is not written
+  const u32 entry =
+      at<u32>(directory)[machine::bare() ? k_mib * 4 >> 22 : 0];  // bare, the first megabyte is not written
   tap::check((entry & (k_accessed | k_dirty)) == (k_accessed | k_dirty), "4 MiB pages: A and D are set");
   paging_off();
 }
@@ -91,7 +101,8 @@ void pae(word a, word b) {
     *at<u8>(a) = 0xC3;
     at<u64>(table)[0] = a | k_all | bit(63);
     x86::invlpg(k_window);
-    expect_fault(x86::k_pf, 0x11, "PAE: a no-execute page faults when executed", [] { reinterpret_cast<void (*)()>(k_window)(); });
+    expect_fault(x86::k_pf, 0x11, "PAE: a no-execute page faults when executed",
+                 [] { reinterpret_cast<void (*)()>(k_window)(); });
     at<u64>(table)[0] = a | k_all;
     x86::invlpg(k_window);
     expect_no_fault("PAE: without NX it runs", [] { reinterpret_cast<void (*)()>(k_window)(); });

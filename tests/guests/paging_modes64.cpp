@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Long mode with all memory mapped by 4 KiB, then 2 MiB, then 1 GiB pages at another virtual address each: what is written through one
-// is read through the next.
+// Long mode with all memory mapped by 4 KiB, then 2 MiB, then 1 GiB pages at another virtual address each: what is
+// written through one is read through the next.
 #include "machine.hpp"
 #include "paging.hpp"
 #include "tap.hpp"
 
 namespace {
 /// Where the mapping by pages of this level lies: 512 GiB each.
-constexpr word window_of(unsigned level) { return paging::k_window * level; }
+constexpr word window_of(unsigned level) {
+  return paging::k_window * level;
+}
 
 /// Enough for 4 KiB tables of what is tested; the rest of a big memory is left to the larger pages.
 constexpr u64 k_limit_4k = k_gib;
 
 template <typename F>
 void each_cell_run(unsigned level, F&& function) {
-  machine::each_free_run([&](u64 base, u64 end) { function(base, end, window_of(level)); }, level == 1 ? k_limit_4k : ~u64{0});
+  machine::each_free_run([&](u64 base, u64 end) { function(base, end, window_of(level)); },
+                         level == 1 ? k_limit_4k : ~u64{0});
 }
 
 void write(unsigned level, u64 salt) {
@@ -33,8 +36,11 @@ bool holds(unsigned through, u64 salt, u64 limit) {
 }
 
 void map_all(unsigned level) {
-  const u64 size = bit(12 + 9 * (level - 1)), end = level == 1 && machine::ram_end() > k_limit_4k ? k_limit_4k : machine::ram_end();
-  for (u64 a = 0; a < end; a += size) *paging::entry(reinterpret_cast<word>(guest_pml4), window_of(level) + a, level) = a | paging::k_all | (level > 1 ? u64{paging::k_large} : 0);
+  const u64 size = bit(12 + 9 * (level - 1)),
+            end = level == 1 && machine::ram_end() > k_limit_4k ? k_limit_4k : machine::ram_end();
+  for (u64 a = 0; a < end; a += size)
+    *paging::entry(reinterpret_cast<word>(guest_pml4), window_of(level) + a, level) =
+        a | paging::k_all | (level > 1 ? u64{paging::k_large} : 0);
   x86::flush_tlb();
 }
 }  // namespace
@@ -57,8 +63,11 @@ void guest_main() {
     const u64 salt = 0x1111111111111111 * s.level;
     write(s.level, salt);
     tap::check(holds(s.level, salt, ~u64{0}), Text(s.name, " pages: all RAM keeps its pattern").c_str());
-    if (last_level != 0) tap::check(holds(last_level, salt, k_limit_4k), Text(s.name, " pages and the size before show the same memory").c_str());
-    const volatile u64* leaf = paging::entry(reinterpret_cast<word>(guest_pml4), window_of(s.level) + machine::ram(machine::ram_count() - 1).base, s.level);
+    if (last_level != 0)
+      tap::check(holds(last_level, salt, k_limit_4k),
+                 Text(s.name, " pages and the size before show the same memory").c_str());
+    const volatile u64* leaf = paging::entry(reinterpret_cast<word>(guest_pml4),
+                                             window_of(s.level) + machine::ram(machine::ram_count() - 1).base, s.level);
     if (s.level > 1) tap::check((*leaf & 0x60) == 0x60, Text(s.name, " pages: A and D are set").c_str());
     last_level = s.level;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// IN and OUT of all sizes, ports that nobody owns, the string forms through the guest's own paging, faults in the middle of a string.
+// IN and OUT of all sizes, ports that nobody owns, the string forms through the guest's own paging, faults in the
+// middle of a string.
 #include "machine.hpp"
 #include "paging.hpp"
 #include "tap.hpp"
@@ -57,7 +58,8 @@ void strings(word low_frame, word high_frame) {
   high[0] = 0x77;
   high[1] = 0x42;
   auto r = outsb(uart::k_scratch, k_high - 3, 5);
-  tap::check(r.count == 0 && r.address == k_high + 2, "REP OUTSB over a page boundary ends with RCX = 0 and RSI behind it");
+  tap::check(r.count == 0 && r.address == k_high + 2,
+             "REP OUTSB over a page boundary ends with RCX = 0 and RSI behind it");
   tap::equal(in<u8>(uart::k_scratch), 0x42, "and has written the last byte last");
   r = outsb(uart::k_scratch, k_high - 3, 4);
   tap::equal(in<u8>(uart::k_scratch), 0x77, "the byte after the boundary comes from the next page's frame");
@@ -66,8 +68,10 @@ void strings(word low_frame, word high_frame) {
   low[k_page - 3] = 0;
   high[2] = 0;
   r = insb(uart::k_scratch, k_high - 2, 4);
-  tap::check(r.count == 0 && r.address == k_high + 2, "REP INSB over a page boundary ends with RCX = 0 and RDI behind it");
-  tap::check(low[k_page - 2] == 0xC3 && low[k_page - 1] == 0xC3 && high[0] == 0xC3 && high[1] == 0xC3, "and has written both frames");
+  tap::check(r.count == 0 && r.address == k_high + 2,
+             "REP INSB over a page boundary ends with RCX = 0 and RDI behind it");
+  tap::check(low[k_page - 2] == 0xC3 && low[k_page - 1] == 0xC3 && high[0] == 0xC3 && high[1] == 0xC3,
+             "and has written both frames");
   tap::check(low[k_page - 3] == 0 && high[2] == 0, "and nothing before or behind");
 
   r = outsb(uart::k_scratch, 0x0000900000000000, 0);
@@ -91,7 +95,8 @@ void strings(word low_frame, word high_frame) {
   di = k_low + 0x200;
   low[0x202] = 0;
   asm volatile("insw" : "+D"(di) : "d"(k_nobody) : "memory");
-  tap::check(low[0x200] == 0xFF && low[0x201] == 0xFF && low[0x202] == 0 && di == k_low + 0x202, "INSW without REP writes two");
+  tap::check(low[0x200] == 0xFF && low[0x201] == 0xFF && low[0x202] == 0 && di == k_low + 0x202,
+             "INSW without REP writes two");
 
   static u8 near[1] = {0x99};
   word narrow = address_of(near[0]) | word{0xABCD} << 32;
@@ -105,18 +110,22 @@ void strings(word low_frame, word high_frame) {
 }
 
 u64 fill_in_frame = 0;
-void map_and_go_on(Frame&) { paging::map(k_high, fill_in_frame, 1); }
+void map_and_go_on(Frame&) {
+  paging::map(k_high, fill_in_frame, 1);
+}
 
 void faults(word low_frame, word high_frame) {
   paging::unmap(k_high);
   out<u8>(uart::k_scratch, 0);
   at<u8>(low_frame)[k_page - 1] = 0xAB;
-  Fault f = expect_fault(x86::k_pf, 0, "REP OUTSB into an unmapped page is #PF", [] { outsb(uart::k_scratch, k_high - 2, 6); });
+  Fault f = expect_fault(x86::k_pf, 0, "REP OUTSB into an unmapped page is #PF",
+                         [] { outsb(uart::k_scratch, k_high - 2, 6); });
   tap::equal(f.address, k_high, "CR2 is the page's first byte");
   tap::equal(f.frame.cx, 4, "RCX counts what is still to do");
   tap::equal(f.frame.si, k_high, "RSI is at the byte that faulted");
   tap::equal(in<u8>(uart::k_scratch), 0xAB, "what came before was written");
-  f = expect_fault(x86::k_pf, x86::k_pf_write, "REP INSB into an unmapped page is #PF for a write", [] { insb(uart::k_scratch, k_high - 3, 9); });
+  f = expect_fault(x86::k_pf, x86::k_pf_write, "REP INSB into an unmapped page is #PF for a write",
+                   [] { insb(uart::k_scratch, k_high - 3, 9); });
   tap::check(f.address == k_high && f.frame.cx == 6 && f.frame.di == k_high, "with CR2, RCX and RDI precise");
 
   fill_in_frame = high_frame;
@@ -124,19 +133,24 @@ void faults(word low_frame, word high_frame) {
   set_handler(x86::k_pf, map_and_go_on);
   const auto r = outsb(uart::k_scratch, k_high - 2, 6);
   set_handler(x86::k_pf, nullptr);
-  tap::check(r.count == 0 && r.address == k_high + 4 && in<u8>(uart::k_scratch) == 0xE7, "once mapped by the handler, the rest is done");
+  tap::check(r.count == 0 && r.address == k_high + 4 && in<u8>(uart::k_scratch) == 0xE7,
+             "once mapped by the handler, the rest is done");
 
   paging::map(k_high, high_frame, 1, paging::k_present | paging::k_user);
-  f = expect_fault(x86::k_pf, x86::k_pf_write | x86::k_pf_present, "REP INSB into a read-only page is #PF", [] { insb(uart::k_scratch, k_high - 1, 2); });
+  f = expect_fault(x86::k_pf, x86::k_pf_write | x86::k_pf_present, "REP INSB into a read-only page is #PF",
+                   [] { insb(uart::k_scratch, k_high - 1, 2); });
   tap::check(f.address == k_high && f.frame.cx == 1 && f.frame.di == k_high, "with CR2, RCX and RDI precise");
-  expect_fault(x86::k_gp, 0, "OUTSB from a non-canonical address is #GP", [] { outsb(uart::k_scratch, 0x0000900000000000, 1); });
+  expect_fault(x86::k_gp, 0, "OUTSB from a non-canonical address is #GP",
+               [] { outsb(uart::k_scratch, 0x0000900000000000, 1); });
 
   const auto accessed = [&](word va) { return *paging::entry(reinterpret_cast<word>(guest_pml4), va, 1); };
   paging::map(k_high, high_frame, 1);
   outsb(uart::k_scratch, k_high, 1);
-  tap::equal(accessed(k_high) & (paging::k_accessed | paging::k_dirty), paging::k_accessed, "OUTSB sets the accessed bit only");
+  tap::equal(accessed(k_high) & (paging::k_accessed | paging::k_dirty), paging::k_accessed,
+             "OUTSB sets the accessed bit only");
   insb(uart::k_scratch, k_high, 1);
-  tap::equal(accessed(k_high) & (paging::k_accessed | paging::k_dirty), paging::k_accessed | paging::k_dirty, "INSB sets the dirty bit too");
+  tap::equal(accessed(k_high) & (paging::k_accessed | paging::k_dirty), paging::k_accessed | paging::k_dirty,
+             "INSB sets the dirty bit too");
 }
 
 void privilege() {
@@ -149,9 +163,11 @@ void privilege() {
   tap::expect(f, k_no_fault, "IN at CPL 3 with IOPL 3 works");
   tap::equal(read, 0x3C, "and reads the port");
   paging::map(k_high, 0, 1, 0);
-  paging::map(k_low, *paging::entry(reinterpret_cast<word>(guest_pml4), k_low, 1) & paging::k_address, 1, paging::k_present | paging::k_write);
-  expect_user_fault(x86::k_pf, x86::k_pf_user | x86::k_pf_present, "OUTSB at CPL 3 from a supervisor page is #PF", [] { outsb(uart::k_scratch, k_low, 1); },
-                    2 | x86::k_flag_iopl3);
+  paging::map(k_low, *paging::entry(reinterpret_cast<word>(guest_pml4), k_low, 1) & paging::k_address, 1,
+              paging::k_present | paging::k_write);
+  expect_user_fault(
+      x86::k_pf, x86::k_pf_user | x86::k_pf_present, "OUTSB at CPL 3 from a supervisor page is #PF",
+      [] { outsb(uart::k_scratch, k_low, 1); }, 2 | x86::k_flag_iopl3);
 }
 }  // namespace
 

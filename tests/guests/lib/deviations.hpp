@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The closed list of what QEMU's TCG (7.2) does differently from the manuals, seen on the bare emulator. A guest under a hypervisor in
-// it cannot be asked for better where the hypervisor has no intercept. See docs on emulators; add a line only with a reproduction.
+// The closed list of what QEMU's TCG (7.2) does differently from the manuals, seen on the bare emulator. A guest under
+// a hypervisor in it cannot be asked for better where the hypervisor has no intercept. See docs on emulators; add a
+// line only with a reproduction.
 #pragma once
 
 enum class Deviation : unsigned {
@@ -20,18 +21,30 @@ enum class Deviation : unsigned {
 
 constexpr const char* name_of(Deviation d) {
   switch (d) {
-    case Deviation::msr_non_canonical: return "msr_non_canonical";
-    case Deviation::msr_pat_invalid_type: return "msr_pat_invalid_type";
-    case Deviation::msr_unknown: return "msr_unknown";
-    case Deviation::efer_unchecked: return "efer_unchecked";
-    case Deviation::cr0_unchecked: return "cr0_unchecked";
-    case Deviation::cr8_unchecked: return "cr8_unchecked";
-    case Deviation::pf_reserved_without_p: return "pf_reserved_without_p";
-    case Deviation::no_alignment_check: return "no_alignment_check";
-    case Deviation::no_simd_exceptions: return "no_simd_exceptions";
-    case Deviation::stack_non_canonical: return "stack_non_canonical";
-    case Deviation::gate_error_code: return "gate_error_code";
-    case Deviation::msr_tsc: return "msr_tsc";
+    case Deviation::msr_non_canonical:
+      return "msr_non_canonical";
+    case Deviation::msr_pat_invalid_type:
+      return "msr_pat_invalid_type";
+    case Deviation::msr_unknown:
+      return "msr_unknown";
+    case Deviation::efer_unchecked:
+      return "efer_unchecked";
+    case Deviation::cr0_unchecked:
+      return "cr0_unchecked";
+    case Deviation::cr8_unchecked:
+      return "cr8_unchecked";
+    case Deviation::pf_reserved_without_p:
+      return "pf_reserved_without_p";
+    case Deviation::no_alignment_check:
+      return "no_alignment_check";
+    case Deviation::no_simd_exceptions:
+      return "no_simd_exceptions";
+    case Deviation::stack_non_canonical:
+      return "stack_non_canonical";
+    case Deviation::gate_error_code:
+      return "gate_error_code";
+    case Deviation::msr_tsc:
+      return "msr_tsc";
   }
   return "?";
 }

@@ -14,8 +14,10 @@ Handler handlers[256];
 Fault last;
 
 [[noreturn]] void unexpected(const Frame& f, word address) {
-  print("# unexpected vector ", f.vector, " error ", hex(f.error), " ip ", hex(f.ip), " flags ", hex(f.flags), " cr2 ", hex(address), "\n");
-  print("# ax ", hex(f.ax), " bx ", hex(f.bx), " cx ", hex(f.cx), " dx ", hex(f.dx), " si ", hex(f.si), " di ", hex(f.di), "\n");
+  print("# unexpected vector ", f.vector, " error ", hex(f.error), " ip ", hex(f.ip), " flags ", hex(f.flags), " cr2 ",
+        hex(address), "\n");
+  print("# ax ", hex(f.ax), " bx ", hex(f.bx), " cx ", hex(f.cx), " dx ", hex(f.dx), " si ", hex(f.si), " di ",
+        hex(f.di), "\n");
   tap::check(false, "no unexpected exception");
   tap::finish();
 }
@@ -58,7 +60,8 @@ Fault attempt_user_call(void (*function)(void*), void* context, word flags) {
 }
 
 void set_gate(unsigned vector, bool present, unsigned dpl) {
-  descriptors::write_gate(vector, reinterpret_cast<word>(guest_vectors) + 16 * vector, present, dpl, vector == x86::k_df);
+  descriptors::write_gate(vector, reinterpret_cast<word>(guest_vectors) + 16 * vector, present, dpl,
+                          vector == x86::k_df);
 }
 
 void set_up_descriptors() {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exceptions as results: attempt(f) runs f and says which exception ended it, if any. attempt_user(f) does so at CPL 3.
-// What f was in the middle of is abandoned (no destructors run); interrupts are as before. A vector with a handler set is
-// handled and returned from instead. An exception that nobody expects ends the guest as failed, with a dump.
+// What f was in the middle of is abandoned (no destructors run); interrupts are as before. A vector with a handler set
+// is handled and returned from instead. An exception that nobody expects ends the guest as failed, with a dump.
 #pragma once
 #include "frame.hpp"
 #include "x86.hpp"
 
 inline constexpr unsigned k_no_fault = 256;
 inline constexpr unsigned k_user_return = 0x80;
-inline constexpr u16 k_code = 0x08, k_data = 0x10, k_user_code = 0x1B, k_user_data = 0x23, k_tss = 0x28, k_spare_selector = 0x38;
+inline constexpr u16 k_code = 0x08, k_data = 0x10, k_user_code = 0x1B, k_user_data = 0x23, k_tss = 0x28,
+                     k_spare_selector = 0x38;
 
 struct Fault {
   unsigned vector = k_no_fault;
@@ -29,13 +30,15 @@ Fault attempt_user_call(void (*function)(void*), void* context, word flags);
 template <typename F>
 Fault attempt(F&& function) {
   using Function = RemoveReference<F>;
-  return attempt_call([](void* f) { (*static_cast<Function*>(f))(); }, const_cast<void*>(static_cast<const void*>(&function)));
+  return attempt_call([](void* f) { (*static_cast<Function*>(f))(); },
+                      const_cast<void*>(static_cast<const void*>(&function)));
 }
 /// The same at CPL 3 with EFLAGS = `flags`. `function` must not be inlined into anything that CPL 3 may not do.
 template <typename F>
 Fault attempt_user(F&& function, word flags = 2) {
   using Function = RemoveReference<F>;
-  return attempt_user_call([](void* f) { (*static_cast<Function*>(f))(); }, const_cast<void*>(static_cast<const void*>(&function)), flags);
+  return attempt_user_call([](void* f) { (*static_cast<Function*>(f))(); },
+                           const_cast<void*>(static_cast<const void*>(&function)), flags);
 }
 
 /// To be called in a handler: give up what was running under the innermost attempt, which then returns this fault.

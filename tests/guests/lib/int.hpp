@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integers of the micro guests. They are built without any library (there is no 32-bit one here), so nothing is included.
+// Integers of the micro guests. They are built without any library (there is no 32-bit one here), so nothing is
+// included.
 #pragma once
 
 using u8 = __UINT8_TYPE__;
@@ -14,7 +15,9 @@ inline constexpr u64 k_kib = 1024, k_mib = 1024 * k_kib, k_gib = 1024 * k_mib;
 inline constexpr word k_page = 4096;
 
 /// 1 << n as 64 bits.
-constexpr u64 bit(unsigned n) { return u64{1} << n; }
+constexpr u64 bit(unsigned n) {
+  return u64{1} << n;
+}
 
 /// The address as a pointer that the optimizer knows nothing about (so that address 0, holes and aliases are fine).
 template <typename T = u8>
@@ -23,7 +26,9 @@ inline volatile T* at(word address) {
   return reinterpret_cast<volatile T*>(address);
 }
 template <typename T>
-inline word address_of(const volatile T& object) { return reinterpret_cast<word>(&object); }
+inline word address_of(const volatile T& object) {
+  return reinterpret_cast<word>(&object);
+}
 
 template <typename T>
 struct RemoveReferenceOf {

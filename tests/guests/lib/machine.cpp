@@ -14,8 +14,8 @@ void guest_start();
 
 namespace {
 struct MultibootInfo {  // Multiboot 0.6.96, 3.3
-  u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr, drives_length, drives_addr,
-      config_table, loader_name;
+  u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr,
+      drives_length, drives_addr, config_table, loader_name;
 };
 struct [[gnu::packed]] MultibootRange {
   u32 size;
@@ -25,7 +25,8 @@ struct [[gnu::packed]] MultibootRange {
 struct MultibootModule {
   u32 begin, end, cmdline, reserved;
 };
-constexpr u32 k_has_cmdline = 1u << 2, k_has_modules = 1u << 3, k_has_mmap = 1u << 6, k_has_loader_name = 1u << 9, k_ram = 1;
+constexpr u32 k_has_cmdline = 1u << 2, k_has_modules = 1u << 3, k_has_mmap = 1u << 6, k_has_loader_name = 1u << 9,
+              k_ram = 1;
 
 Range ranges[machine::k_max_ranges];
 unsigned range_count = 0;
@@ -34,14 +35,21 @@ unsigned used_count = 0;
 u64 arena_next = 0;
 const char* cmdline = "";
 
-u64 page_down(u64 a) { return a & ~u64{k_page - 1}; }
-u64 page_up(u64 a) { return page_down(a + k_page - 1); }
-
-void use(u64 base, u64 size) {
-  if (size != 0 && used_count < sizeof used / sizeof *used) used[used_count++] = {page_down(base), page_up(base + size) - page_down(base)};
+u64 page_down(u64 a) {
+  return a & ~u64{k_page - 1};
+}
+u64 page_up(u64 a) {
+  return page_down(a + k_page - 1);
 }
 
-void use_text(u32 address) { use(address, __builtin_strlen(reinterpret_cast<const char*>(word{address})) + 1); }
+void use(u64 base, u64 size) {
+  if (size != 0 && used_count < sizeof used / sizeof *used)
+    used[used_count++] = {page_down(base), page_up(base + size) - page_down(base)};
+}
+
+void use_text(u32 address) {
+  use(address, __builtin_strlen(reinterpret_cast<const char*>(word{address})) + 1);
+}
 
 void add_ram(Range range) {
   const u64 end = page_down(range.end());
@@ -60,10 +68,18 @@ bool on_octavo() {
   return r.ebx == 0x6174634F && r.ecx == 0x634F6F76 && r.edx == 0x6F766174;  // "Octa" "voOc" "tavo"
 }
 
-unsigned ram_count() { return range_count; }
-Range ram(unsigned index) { return ranges[index]; }
-u64 ram_end() { return range_count == 0 ? 0 : ranges[range_count - 1].end(); }
-const char* command_line() { return cmdline; }
+unsigned ram_count() {
+  return range_count;
+}
+Range ram(unsigned index) {
+  return ranges[index];
+}
+u64 ram_end() {
+  return range_count == 0 ? 0 : ranges[range_count - 1].end();
+}
+const char* command_line() {
+  return cmdline;
+}
 
 bool page_in_use(u64 page) {
   if (bare() && page < k_mib) return true;

@@ -14,17 +14,20 @@ inline constexpr unsigned k_max_ranges = 32;
 /// On Octavo (CPUID signature), or bare on an emulator or a real machine?
 bool on_octavo();
 /// On anything but QEMU 7.2's TCG or Octavo, tests of TCG's pitfalls could hang; so bare means "careful".
-inline bool bare() { return !on_octavo(); }
+inline bool bare() {
+  return !on_octavo();
+}
 
 /// The RAM ranges of the multiboot memory map, ascending.
 unsigned ram_count();
 Range ram(unsigned index);
 /// The first address after the last RAM.
 u64 ram_end();
-/// Is any byte of this page used by what the loader gave: image, multiboot information, memory map, command line, first GDT?
-/// Bare, also the firmware's low megabyte.
+/// Is any byte of this page used by what the loader gave: image, multiboot information, memory map, command line, first
+/// GDT? Bare, also the firmware's low megabyte.
 bool page_in_use(u64 page);
-/// Calls function(base, end) for each run of pages in RAM that are free for tests (not page_in_use, not taken by allocate_page).
+/// Calls function(base, end) for each run of pages in RAM that are free for tests (not page_in_use, not taken by
+/// allocate_page).
 void for_each_free_run(void (*function)(void*, u64 base, u64 end), void* context, u64 limit = ~u64{0});
 
 template <typename F>

@@ -16,11 +16,16 @@ class Random {
   /// A number that is interesting more often than by chance: few bits, small, all ones, or anything.
   u64 value() {
     switch (below(5)) {
-      case 0: return bit(below(64));
-      case 1: return below(16);
-      case 2: return ~bit(below(64));
-      case 3: return bit(below(64)) | bit(below(64));
-      default: return next();
+      case 0:
+        return bit(below(64));
+      case 1:
+        return below(16);
+      case 2:
+        return ~bit(below(64));
+      case 3:
+        return bit(below(64)) | bit(below(64));
+      default:
+        return next();
     }
   }
 

@@ -48,7 +48,9 @@ void Text::append(int number) {
   append(number < 0 ? 0u - static_cast<unsigned>(number) : static_cast<unsigned>(number));
 }
 
-void print_string(const char* string) { uart::write(string); }
+void print_string(const char* string) {
+  uart::write(string);
+}
 
 namespace tap {
 bool check(bool holds, const char* name) {
@@ -59,8 +61,10 @@ bool check(bool holds, const char* name) {
 
 bool equal(u64 got, u64 expected, const char* name) {
   verdict(got == expected, name);
-  if (got == expected) print("\n");
-  else print(" # expected ", hex(expected), " got ", hex(got), "\n");
+  if (got == expected)
+    print("\n");
+  else
+    print(" # expected ", hex(expected), " got ", hex(got), "\n");
   return got == expected;
 }
 
@@ -77,20 +81,26 @@ void check_or(bool right, bool deviates, Deviation deviation, const char* name) 
 
 Text describe(const Fault& fault) {
   if (!fault) return Text("no fault");
-  return Text("vector ", fault.vector, " error ", hex(fault.error), " ip ", hex(fault.frame.ip), " address ", hex(fault.address));
+  return Text("vector ", fault.vector, " error ", hex(fault.error), " ip ", hex(fault.frame.ip), " address ",
+              hex(fault.address));
 }
 
 Fault expect(const Fault& fault, unsigned vector, const char* name) {
   verdict(fault.vector == vector, name);
-  if (fault.vector == vector) print("\n");
-  else print(" # expected ", vector == k_no_fault ? Text("no fault").c_str() : Text("vector ", vector).c_str(), " got ", describe(fault).c_str(), "\n");
+  if (fault.vector == vector)
+    print("\n");
+  else
+    print(" # expected ", vector == k_no_fault ? Text("no fault").c_str() : Text("vector ", vector).c_str(), " got ",
+          describe(fault).c_str(), "\n");
   return fault;
 }
 Fault expect(const Fault& fault, unsigned vector, word error, const char* name) {
   const bool ok = fault.vector == vector && fault.error == error;
   verdict(ok, name);
-  if (ok) print("\n");
-  else print(" # expected vector ", vector, " error ", hex(error), " got ", describe(fault).c_str(), "\n");
+  if (ok)
+    print("\n");
+  else
+    print(" # expected vector ", vector, " error ", hex(error), " got ", describe(fault).c_str(), "\n");
   return fault;
 }
 

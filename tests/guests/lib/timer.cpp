@@ -6,10 +6,10 @@ using x86::inb;
 using x86::outb;
 
 void initialize() {
-  outb(0x20, 0x11), outb(0xA0, 0x11);                        // ICW1: cascade, edge, ICW4 follows
-  outb(0x21, k_base), outb(0xA1, k_base + 8);                // ICW2: vectors
-  outb(0x21, 4), outb(0xA1, 2);                              // ICW3: slave on line 2
-  outb(0x21, 1), outb(0xA1, 1);                              // ICW4: 8086 mode, explicit end of interrupt
+  outb(0x20, 0x11), outb(0xA0, 0x11);          // ICW1: cascade, edge, ICW4 follows
+  outb(0x21, k_base), outb(0xA1, k_base + 8);  // ICW2: vectors
+  outb(0x21, 4), outb(0xA1, 2);                // ICW3: slave on line 2
+  outb(0x21, 1), outb(0xA1, 1);                // ICW4: 8086 mode, explicit end of interrupt
   enable_only(0);
 }
 void enable_only(u16 lines) {
@@ -18,8 +18,10 @@ void enable_only(u16 lines) {
   outb(0xA1, ~open >> 8 & 0xFF);
 }
 void end_of_interrupt(unsigned irq) {
-  if (irq >= 8) outb(0xA0, 0x60 | (irq & 7)), outb(0x20, 0x62);
-  else outb(0x20, 0x60 | irq);
+  if (irq >= 8)
+    outb(0xA0, 0x60 | (irq & 7)), outb(0x20, 0x62);
+  else
+    outb(0x20, 0x60 | irq);
 }
 u16 requests() {
   outb(0x20, 0x0A), outb(0xA0, 0x0A);
@@ -39,8 +41,12 @@ void start(unsigned mode, u32 count) {
   x86::outb(0x40, count >> 8 & 0xFF);
 }
 }  // namespace
-void periodic(u32 count) { start(2, count); }
-void one_shot(u32 count) { start(0, count); }
+void periodic(u32 count) {
+  start(2, count);
+}
+void one_shot(u32 count) {
+  start(0, count);
+}
 u16 read() {
   x86::outb(0x43, 0);
   const unsigned low = x86::inb(0x40);

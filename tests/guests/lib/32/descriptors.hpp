@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// IDT and TSS in protected mode. Whatever comes from CPL 3 runs on ESP0; #DF has no stack of its own (that would want a task gate).
+// IDT and TSS in protected mode. Whatever comes from CPL 3 runs on ESP0; #DF has no stack of its own (that would want a
+// task gate).
 #pragma once
 #include "int.hpp"
 
