@@ -102,6 +102,12 @@ Outcome<ElfFile> read_elf(ByteView bytes) {
   return check_loads(std::move(elf));
 }
 
+bool is_loaded(const ElfFile& elf, u64 address) {
+  return std::ranges::any_of(elf.loads, [&](const ElfLoad& load) {
+    return address >= load.physical_address && address - load.physical_address < load.memory_size;
+  });
+}
+
 Outcome<> place_elf(GuestMemory& memory, const ElfFile& elf) {
   std::vector<Segment> segments;
   u64 end = 0;  // of the last segment

@@ -23,6 +23,9 @@ struct ElfFile {
 
 [[nodiscard]] Outcome<ElfFile> read_elf(ByteView bytes);
 
+/// Does a load cover this physical address?
+[[nodiscard]] bool is_loaded(const ElfFile& elf, u64 address);
+
 /// Places the loads: one segment for those that share pages, called "kernel".
 [[nodiscard]] Outcome<> place_elf(GuestMemory& memory, const ElfFile& elf);
 }  // namespace octavo::build

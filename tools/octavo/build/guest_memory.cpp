@@ -31,10 +31,6 @@ const Segment* GuestMemory::overlapping(u64 gpa, u64 size) const {
   return found == segments_.end() ? nullptr : &*found;
 }
 
-bool GuestMemory::is_in_segment(u64 gpa) const {
-  return std::ranges::any_of(segments_, [&](const Segment& s) { return gpa >= s.gpa && gpa - s.gpa < s.memory_size; });
-}
-
 Outcome<> GuestMemory::insert(Segment segment) {
   if (const Segment* other = overlapping(segment.gpa, segment.memory_size)) {
     return failure("{} at {:#x} needs {}, but {} lies at {:#x}", segment.label, segment.gpa, rounded_size(segment.memory_size),

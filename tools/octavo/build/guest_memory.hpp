@@ -62,7 +62,6 @@ class GuestMemory {
 
   /// In ascending order.
   [[nodiscard]] const std::vector<Segment>& segments() const { return segments_; }
-  [[nodiscard]] bool is_in_segment(u64 gpa) const;
 
  private:
   [[nodiscard]] const Segment* overlapping(u64 gpa, u64 size) const;

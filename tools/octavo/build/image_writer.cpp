@@ -36,7 +36,8 @@ class TreeWriter {
   Outcome<Bytes> finish() {
     note(fdt_finish(buffer_.data()));
     if (error_ == -FDT_ERR_NOSPACE) {
-      return failure("the image's header does not fit into {} KiB: the command line is too long", OCTAVO_IMAGE_MAX_TREE_SIZE >> 10);
+      // Only the command line has no bound of its own.
+      return failure_at("command_line", "does not fit into the image's header, which has {} KiB", OCTAVO_IMAGE_MAX_TREE_SIZE >> 10);
     }
     if (error_ != 0) return failure("the image's header cannot be written: {}", fdt_strerror(error_));
     buffer_.resize(fdt_totalsize(buffer_.data()));

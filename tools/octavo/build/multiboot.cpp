@@ -59,12 +59,10 @@ Outcome<> check_flags(u32 flags) {
 /// Where the entry is in physical memory: e_entry is virtual where the program headers are.
 std::optional<u64> physical_entry(const ElfFile& elf) {
   for (const ElfLoad& load : elf.loads) {
-    const u64 offset = elf.entry - load.virtual_address;  // wraps to something large below it
+    const u64 offset = elf.entry - load.virtual_address;
     if (elf.entry >= load.virtual_address && offset < load.memory_size) return load.physical_address + offset;
   }
-  for (const ElfLoad& load : elf.loads) {
-    if (elf.entry >= load.physical_address && elf.entry - load.physical_address < load.memory_size) return elf.entry;
-  }
+  if (is_loaded(elf, elf.entry)) return elf.entry;
   return std::nullopt;
 }
 

@@ -43,10 +43,10 @@ Outcome<Module> place_module(GuestMemory& memory, std::string label, const Bytes
 Outcome<domain::BootRegisters> load_pvh(GuestMemory& memory, const BootInput& input) {
   const ElfFile elf = OCTAVO_TRY(at("kernel", read_elf(input.kernel)));
   if (!elf.pvh_entry) return failure_at("kernel", "has no PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY)");
-  OCTAVO_TRY(at("kernel", place_elf(memory, elf)));
-  if (!memory.is_in_segment(*elf.pvh_entry)) {
+  if (!is_loaded(elf, *elf.pvh_entry)) {
     return failure_at("kernel", "is corrupt: its PVH entry {:#x} lies outside of what it loads", *elf.pvh_entry);
   }
+  OCTAVO_TRY(at("kernel", place_elf(memory, elf)));
   std::vector<Module> modules;
   if (input.initrd) modules.push_back(OCTAVO_TRY(at("initrd", place_module(memory, "initrd", *input.initrd, ""))));
   for (const BootModule& module : input.modules) {

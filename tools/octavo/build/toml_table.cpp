@@ -28,6 +28,15 @@ usize edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+/// "cmdline" of "command_line": at least three letters, all there, in this order.
+bool is_abbreviation(std::string_view word, std::string_view whole) {
+  usize used = 0;
+  for (const char c : whole) {
+    if (used < word.size() && word[used] == c) ++used;
+  }
+  return word.size() >= 3 && used == word.size();
+}
+
 std::string quoted_list(std::span<const std::string_view> words) {
   std::string list;
   for (usize i = 0; i < words.size(); ++i) {
@@ -39,6 +48,10 @@ std::string quoted_list(std::span<const std::string_view> words) {
 
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> known) {
   std::string_view best;
+  for (const std::string_view candidate : known) {
+    if (is_abbreviation(word, candidate) && (best.empty() || candidate.size() < best.size())) best = candidate;
+  }
+  if (!best.empty()) return best;
   usize best_distance = std::max<usize>(2, word.size() / 3) + 1;  // two slips, or a third of a long word
   for (const std::string_view candidate : known) {
     const usize distance = edit_distance(word, candidate);

@@ -41,6 +41,7 @@ class TomlTable {
   std::unique_ptr<Content> content_;
 };
 
-/// The word of `known` with the smallest edit distance to `word`, or nothing where none is near.
+/// The word of `known` that `word` abbreviates (the shortest), else the one with the smallest edit distance; nothing where none
+/// is near.
 [[nodiscard]] std::string_view nearest_word(std::string_view word, std::span<const std::string_view> known);
 }  // namespace octavo::build
