@@ -2,8 +2,10 @@
 #include "tests/system/case.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 
 #include "tools/octavo/run/process.hpp"
@@ -59,7 +61,34 @@ Ran Bench::command(const Words& argv, std::chrono::seconds limit) const {
           .timed_out = captured->timed_out,
           .output = captured->output};
   std::erase(ran.output, '\r');
-  std::ofstream{log_, std::ios::app} << "$ " << tool::shell_quoted(argv) << '\n' << ran.output << "\n[" << captured->status.describe() << "]\n\n";
+  write_log(argv, ran);
+  return ran;
+}
+
+void Bench::write_log(const Words& argv, const Ran& ran) const {
+  std::ofstream{log_, std::ios::app} << "$ " << tool::shell_quoted(argv) << '\n' << ran.output << fmt::format("\n[exit status {}]\n\n", ran.status);
+}
+
+Ran Bench::converse(const Words& words, std::chrono::seconds limit, const std::vector<Step>& steps) const {
+  Words argv{(build_ / "tools/octavo/octavo").string(), "run", "--accel", "tcg", "--interactive", "--timeout", std::to_string(limit.count())};
+  argv.insert(argv.end(), words.begin(), words.end());
+  auto process = tool::Process::start(argv, tool::Input::pipe, tool::ErrorOutput::with_output);
+  if (!process) fail_case(process.error());
+  Ran ran;
+  std::size_t step = 0, seen = 0;
+  std::array<char, 4096> chunk{};
+  // `octavo run` ends by itself at its time limit, so this read does too.
+  for (ssize_t count; (count = read(process->output().get(), chunk.data(), chunk.size())) > 0;) {
+    ran.output.append(chunk.data(), static_cast<std::size_t>(count));
+    for (std::size_t at; step < steps.size() && (at = ran.output.find(steps[step].wait, seen)) != std::string::npos; ++step) {
+      seen = at + steps[step].wait.size();
+      if (write(process->input().get(), steps[step].type.data(), steps[step].type.size()) < 0) fail_case("`octavo run` takes no keys any more");
+    }
+  }
+  ran.status = process->wait().code;
+  std::erase(ran.output, '\r');
+  write_log(argv, ran);
+  if (step != steps.size()) fail_case(fmt::format("expected \"{}\" at step {}; console: {}", steps[step].wait, step + 1, tail(ran.output)));
   return ran;
 }
 

@@ -44,8 +44,14 @@ class Bench {
   [[nodiscard]] Ran octavo(const Words& words, std::chrono::seconds limit = std::chrono::seconds{60}) const;
   /// `octavo run WORDS...` on the emulator, with --timeout.
   [[nodiscard]] Ran run(const Words& words, std::chrono::seconds limit = std::chrono::seconds{60}) const;
+  /// Like run, with a person at the console: each step waits for a text that comes after the last one's, then types.
+  struct Step {
+    std::string wait, type;
+  };
+  [[nodiscard]] Ran converse(const Words& words, std::chrono::seconds limit, const std::vector<Step>& steps) const;
 
  private:
+  void write_log(const Words& argv, const Ran& ran) const;
   std::filesystem::path build_, source_, log_, folder_;
 };
 
