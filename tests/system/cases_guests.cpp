@@ -75,11 +75,12 @@ void die(const Bench& bench, const Death& death) {
 
 /// One dies, the other must not notice.
 void die_beside(const Bench& bench) {
-  const std::string bad = build_guest(bench, "bad_triple_fault"), good = build_guest(bench, "cpuid");
+  const std::string bad = build_guest(bench, "bad_triple_fault"), good = build_good_guest(bench);
   (void)bench.run({bad, good}, k_limit)
       .expect_status(1)
       .expect_text("bad_triple_fault: stopped: triple fault")
-      .expect_text("cpuid: debug exit\n")
+      .expect_text(std::string{"good| "} + k_good_guest_text)
+      .expect_text("good: debug exit\n")
       .expect_text("all guests have ended, and not all of them well");
 }
 }  // namespace

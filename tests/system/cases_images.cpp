@@ -47,11 +47,11 @@ const Spoilt k_spoilt[] = {
 
 /// The good guest has reported and ended as if it were alone; the run as a whole is a failed one.
 void expect_the_other_lives(const Ran& ran) {
-  (void)ran.expect_status(1).expect_text("cpuid: debug exit\n").expect_text("all guests have ended, and not all of them well").expect_no_text("not ok");
+  (void)ran.expect_status(1).expect_text(k_good_guest_text).expect_text("good: debug exit\n").expect_text("all guests have ended, and not all of them well");
 }
 
 void refused(const Bench& bench, const Spoilt& spoilt) {
-  const std::string good = build_guest(bench, "cpuid");
+  const std::string good = build_good_guest(bench);
   Image image{good};
   spoilt.spoil(image);
   const Ran ran = bench.run({image.write(bench, "bad.dom"), good}, seconds{120});
@@ -60,17 +60,16 @@ void refused(const Bench& bench, const Spoilt& spoilt) {
 }
 
 void too_large(const Bench& bench) {
-  const std::string kernel = (bench.build() / "guests/cpuid.elf").string();
-  const std::string large = build_image(bench, "large", fmt::format("memory = \"3G\"\nkernel = \"{}\"\nkind = \"multiboot\"\n", kernel));
-  const Ran ran = bench.run({"--memory", "512M", large, build_guest(bench, "cpuid")}, seconds{120});
+  const std::string large = build_good_guest(bench, "3G", "large");
+  const Ran ran = bench.run({"--memory", "512M", large, build_good_guest(bench)}, seconds{120});
   (void)ran.expect_in_order({"domain image large.dom: it needs 3072 MiB", "are free"});
   expect_the_other_lives(ran);
 }
 
 void twice(const Bench& bench) {
-  const std::string good = build_guest(bench, "cpuid");
+  const std::string good = build_good_guest(bench);
   const Ran ran = bench.run({good, Image{good}.write(bench, "again.dom")}, seconds{120});
-  (void)ran.expect_text("domain image again.dom: a domain named cpuid is there already");
+  (void)ran.expect_text("domain image again.dom: a domain named good is there already");
   expect_the_other_lives(ran);
 }
 }  // namespace

@@ -32,9 +32,14 @@ std::string build_image(const Bench& bench, const std::string& name, const std::
   return image.string();
 }
 
-std::string build_guest(const Bench& bench, const std::string& guest, const std::string& more) {
-  return build_image(bench, guest, fmt::format("memory = \"64M\"\nkernel = \"{}\"\nkind = \"multiboot\"\non_reboot = \"destroy\"\n{}",
-                                               (bench.build() / "guests" / (guest + ".elf")).string(), more));
+std::string build_guest(const Bench& bench, const std::string& guest) {
+  return build_image(bench, guest, fmt::format("memory = \"64M\"\nkernel = \"{}\"\nkind = \"multiboot\"\non_reboot = \"destroy\"\n",
+                                               (bench.build() / "guests" / (guest + ".elf")).string()));
+}
+
+std::string build_good_guest(const Bench& bench, const std::string& memory, const std::string& name) {
+  return build_image(bench, name, fmt::format("memory = \"{}\"\nkernel = \"{}\"\nkind = \"multiboot\"\n", memory,
+                                              (bench.build() / "tests/system/good.elf").string()));
 }
 
 Image::Image(const std::string& path) {

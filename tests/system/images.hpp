@@ -10,7 +10,10 @@ namespace octavo::system_test {
 /// Writes NAME.toml with `text` behind `name = NAME` and builds NAME.dom from it in the case's folder; returns its path.
 std::string build_image(const Bench& bench, const std::string& name, const std::string& text);
 /// A domain of 64 MiB with the micro guest GUEST (build/guests/GUEST.elf).
-std::string build_guest(const Bench& bench, const std::string& guest, const std::string& more = {});
+std::string build_guest(const Bench& bench, const std::string& guest);
+/// The smallest guest that passes, as the domain NAME; it says k_good_guest_text.
+std::string build_good_guest(const Bench& bench, const std::string& memory = "16M", const std::string& name = "good");
+inline constexpr const char* k_good_guest_text = "good guest: alive\n";
 
 /// An image as bytes and as the device tree at its start.
 class Image {
