@@ -17,6 +17,7 @@
 #include "arch/x86/registers.hpp"
 #include "arch/x86/uart.hpp"
 #include "arch/x86/version.hpp"
+#include "arch/x86/wall_clock.hpp"
 #include "boot/loader.hpp"
 #include "boot/options.hpp"
 #include "domain/main.hpp"
@@ -99,6 +100,7 @@ void start_clock() {
     stop();
   }
   clock::enable_timer();
+  start_wall_clock();
   log::info("clock: TSC at {} kHz by {}; timer: {}", clock::tsc_hz() / 1000, clock::source(), clock::apic_timer_hz() == 0 ? "TSC deadline" : "local APIC");
 }
 

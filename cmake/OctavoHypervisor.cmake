@@ -13,7 +13,7 @@ set(OCTAVO_FREESTANDING
 
 set(octavo_link_script ${CMAKE_SOURCE_DIR}/boot/octavo.lds)
 add_executable(octavo.elf ${OCTAVO_CORE_SOURCES} ${OCTAVO_HYPERVISOR_SOURCES})
-target_include_directories(octavo.elf PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR}/generated)
+target_include_directories(octavo.elf PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/arch/x86/live ${CMAKE_BINARY_DIR}/generated)
 target_compile_definitions(octavo.elf PRIVATE OCTAVO_VERSION="${PROJECT_VERSION}")
 target_compile_options(octavo.elf PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${OCTAVO_WARNINGS}>
                                           $<$<COMPILE_LANGUAGE:CXX>:${OCTAVO_FREESTANDING}>)

@@ -89,17 +89,17 @@ void build_page_tables(std::span<const MemoryRange> ram) {
 
 void use_page_tables() {
   const Features& f = features();
-  if (f.no_execute) write_msr(Msr::efer, read_msr(Msr::efer) | efer::no_execute);
+  if (f.no_execute) write_msr(Msr::efer, read_msr(Msr::efer) | efer::nxe);
   write_msr(Msr::pat, k_pat);
   write_cr3(root.value());
-  u64 bits = read_cr4() | cr4::fxsr | cr4::simd_exceptions | cr4::machine_check;
+  u64 bits = read_cr4() | cr4::osfxsr | cr4::osxmmexcpt | cr4::mce;
   if (f.smep) bits |= cr4::smep;
   if (f.smap) bits |= cr4::smap;
   if (f.umip) bits |= cr4::umip;
   if (f.fsgsbase) bits |= cr4::fsgsbase;
   if (f.xsave) bits |= cr4::osxsave;
   write_cr4(bits);
-  write_cr0(read_cr0() | cr0::write_protect);
+  write_cr0(read_cr0() | cr0::wp);
   in_use = true;
 }
 

@@ -2,8 +2,11 @@
 // The processor's half of platform.hpp. Elsewhere: time and timers in clock.cpp, panic in panic.cpp.
 #include "arch/x86/platform.hpp"
 
+#include "arch/x86/clock.hpp"
+#include "arch/x86/console.hpp"
 #include "arch/x86/layout.hpp"
 #include "arch/x86/per_cpu.hpp"
+#include "arch/x86/registers.hpp"
 #include "arch/x86/smp.hpp"
 #include "arch/x86/uart.hpp"
 
@@ -43,6 +46,14 @@ void flush_tag(TlbTag tag, u64 cpus) {
 // STI takes effect after the next instruction: the NOP here, the HLT below, so that no interrupt falls between the two.
 void interrupt_window() { asm volatile("sti\nnop\ncli" : : : "memory"); }
 void wait_for_interrupt() { asm volatile("sti\nhlt\ncli" : : : "memory"); }
+
+u64 tsc() { return read_tsc(); }
+u64 tsc_hz() { return clock::tsc_hz(); }
+
+void console_write(std::string_view text) { console().put(text); }
+void console_write_raw(std::string_view text) {
+  for (const char c : text) console().put_raw(static_cast<u8>(c));
+}
 
 std::optional<u8> console_read() {
   com1().poll_unless_interrupts();

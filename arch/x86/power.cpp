@@ -35,6 +35,8 @@ void enter_acpi_mode(const acpi::Fadt& fadt) {
 
 void set_exit_to_qemu(bool wanted) { exit_to_qemu = wanted; }
 
+bool exit_is_wanted() { return exit_to_qemu; }
+
 void exit_machine(ExitCode code) {
   drain_serial_lines();
   if (exit_to_qemu) out8(k_qemu_exit_port, static_cast<u8>(code));

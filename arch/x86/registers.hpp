@@ -4,23 +4,11 @@
 #pragma once
 #include <optional>
 
+#include "arch/x86/guest_registers.hpp"
 #include "arch/x86/parse/cpu_features.hpp"
 #include "lib/int.hpp"
 
 namespace octavo::arch {
-
-namespace cr0 {
-inline constexpr u64 protection = 1u << 0, monitor_coprocessor = 1u << 1, emulation = 1u << 2, task_switched = 1u << 3,
-                     numeric_error = 1u << 5, write_protect = 1u << 16, not_write_through = 1u << 29, cache_disable = 1u << 30,
-                     paging = 1u << 31;
-}
-namespace cr4 {
-inline constexpr u64 pae = 1u << 5, machine_check = 1u << 6, global_pages = 1u << 7, fxsr = 1u << 9, simd_exceptions = 1u << 10,
-                     umip = 1u << 11, fsgsbase = 1u << 16, osxsave = 1u << 18, smep = 1u << 20, smap = 1u << 21;
-}
-namespace efer {
-inline constexpr u64 syscall = 1u << 0, long_mode = 1u << 8, long_mode_active = 1u << 10, no_execute = 1u << 11, svm = 1u << 12;
-}
 
 enum class Msr : u32 {
   apic_base = 0x1b,
