@@ -13,6 +13,9 @@ using arch::Gpr;
 
 namespace {
 constexpr usize k_longest_instruction = 15;
+/// So often the same exit at the same RIP may find other bytes there. Another vCPU that changes code needs one; more than a few
+/// are a guest that will not get on.
+constexpr unsigned k_most_retries = 64;
 
 CodeSize code_size_of(unsigned bits) {
   return bits == 64 ? CodeSize::bits64 : bits == 32 ? CodeSize::bits32 : CodeSize::bits16;
@@ -20,7 +23,7 @@ CodeSize code_size_of(unsigned bits) {
 }  // namespace
 
 /// The instruction at RIP, read through the guest's own translation. Nothing: its bytes are not (or no longer) one of
-/// `expected`, or not readable; the guest then runs into whatever is there by itself.
+/// `expected`, or not readable; see try_again().
 std::optional<Instruction> Vcpu::fetch(InstructionSet expected) {
   u8 bytes[k_longest_instruction];
   const unsigned bits = code_size();
@@ -37,6 +40,24 @@ std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionSet expected) {
   const std::optional<Instruction> instruction = fetch(expected);
   if (!instruction) return std::nullopt;
   return rip_after(instruction->length);
+}
+
+/// The bytes at RIP are not the instruction that exited, or cannot be read: other bytes lie there by now, or the processor has used
+/// a translation that the guest's tables no longer hold. It tries again without its old translations, and so runs what is there
+/// or takes the page fault. If the same exit comes again and again, the guest is stopped.
+void Vcpu::try_again() {
+  if (context_.regs.rip != retried_rip_) retries_ = 0;
+  retried_rip_ = context_.regs.rip;
+  if (++retries_ > k_most_retries) return crash(CrashCause::unreadable_instruction);
+  context_.drop_translations();
+}
+
+/// An operand, or a table on the way to it, lies where the guest has no memory.
+void Vcpu::unreachable(Gpa gpa, bool write) {
+  arch::MemoryFault fault;
+  fault.gpa = gpa;
+  fault.write = write;
+  if (environment_.memory_fault(fault) == MemoryVerdict::stop) crash(CrashCause::memory_hole);
 }
 
 u64 Vcpu::rip_after(u8 length) const {
@@ -61,7 +82,7 @@ walk::Mode Vcpu::paging_mode() {
 
 void Vcpu::on_cpuid(const Exit& exit) {
   const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::cpuid});
-  if (!next) return;
+  if (!next) return try_again();
   arch::GuestRegisters& r = context_.regs;
   const u32 leaf = static_cast<u32>(r[Gpr::rax]);
   constexpr u32 xsave_leaf = 0xD;
@@ -91,14 +112,17 @@ void Vcpu::on_port_io(const Exit& exit) {
 void Vcpu::on_hypercall(const Exit& exit) {
   if (context_.cpl() != 0) return inject_ud();
   const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::vmmcall, InstructionKind::vmcall});
-  if (!next) return;
+  if (!next) return try_again();
   environment_.hypercall(*this);
   complete_instruction(*next);
 }
 
 bool Vcpu::on_halt(const Exit& exit) {
   const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::hlt});
-  if (!next) return false;
+  if (!next) {
+    try_again();
+    return false;
+  }
   complete_instruction(*next);
   if (context_.event_pending()) return false;
   if ((context_.regs.rflags & arch::rflags::if_) == 0) {
@@ -112,7 +136,9 @@ bool Vcpu::on_halt(const Exit& exit) {
 
 void Vcpu::on_cache_control(const Exit& exit) {
   // Guest memory is write-back and no device bypasses the caches, so there is nothing that a flush could change.
-  if (const auto next = next_rip(exit, InstructionSet{InstructionKind::invd, InstructionKind::wbinvd})) complete_instruction(*next);
+  const auto next = next_rip(exit, InstructionSet{InstructionKind::invd, InstructionKind::wbinvd});
+  if (!next) return try_again();
+  complete_instruction(*next);
 }
 
 void Vcpu::on_exception(const Exit& exit) {
@@ -122,6 +148,7 @@ void Vcpu::on_exception(const Exit& exit) {
     if (context_.cpl() == 0 && fetch(InstructionSet{InstructionKind::vmcall})) return on_hypercall(exit);
     return inject_ud();
   }
+  if (exit.vector == arch::vector::db) return inject_debug(0);  // the processor has set DR6
   if (exit.vector == arch::vector::ac) return inject_fault(Event::exception(exit.vector, 0));
   inject_fault(Event::exception(exit.vector));
 }
