@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "lib/lock.hpp"
-#include "mm/frame_table.hpp"
+#include "mm/buddy.hpp"
 
 namespace octavo::mm {
 
@@ -35,6 +35,7 @@ class [[nodiscard]] Folio {
 
   [[nodiscard]] Mfn mfn() const { return mfn_; }      ///< the first frame that was asked for
   [[nodiscard]] Order order() const { return order_; }  ///< what was asked for; the folio may be larger
+  [[nodiscard]] u32 references() const { return references_; }
   explicit operator bool() const { return machine_ != nullptr; }
   void reset();
   /// The reference outlives the handle: it is now written down elsewhere (a table's entry, a pool's list).
@@ -44,6 +45,7 @@ class [[nodiscard]] Folio {
   }
 
  private:
+  friend class Machine;
   void swap(Folio& other) {
     std::swap(machine_, other.machine_);
     std::swap(mfn_, other.mfn_);
@@ -124,6 +126,14 @@ class Machine {
     return {};
   }
 
+  /// Makes one folio of the folios that fill [first, first + 2^order) when all of them are guest memory of `owner` and every frame is
+  /// referred to exactly once; busy otherwise, and nothing changed. Bounded by the number of folios. Does nothing within one folio.
+  [[nodiscard]] Result<void> join(Mfn first, Order order, DomainId owner);
+
+  /// Changes what a folio is used for. The handle must hold every reference that there is (busy otherwise) and the folio must be
+  /// exactly what it covers (misaligned otherwise); it holds one reference afterwards.
+  [[nodiscard]] Result<void> convert(Folio& folio, FrameKind to);
+
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const FrameTable& table() const { return table_; }
 
@@ -131,25 +141,17 @@ class Machine {
   friend class Folio;
   friend class Gather;
 
-  struct List {
-    u32 first = k_no_frame;
-    u32 last = k_no_frame;
-  };
-
   /// Drops n references of the folio that holds mfn; frees it with the last.
   void drop(Mfn mfn, u32 n);
   Result<void> freeze(Frame& head, FrameState expected);
   void settle(Mfn mfn, FrameState state);
-  void insert(Mfn mfn, Order order, FrameKind kind);
-  void link(Frame& frame, Order order, FrameKind kind);
-  void unlink(Frame& frame, Order order, FrameKind kind);
-  [[nodiscard]] u64& kind_frames(FrameKind kind) { return statistics_.frames[static_cast<usize>(kind)]; }
+  void count(FrameKind kind, Order order, bool more);
 
   mutable SpinLock<LockRank::frame_table> lock_;
   FrameTable table_;
-  std::array<List, k_orders> free_{};
-  u32 nonempty_ = 0;  ///< bit n: free_[n] has a block
-  Statistics statistics_{};
+  Buddy free_{DomainId::hypervisor, FrameKind::free_clean, FrameKind::free_dirty, 0};
+  std::array<u64, k_frame_kinds> used_{};  ///< frames of the kinds that are not free
+  u64 total_frames_ = 0;
 };
 
 /// The one machine of the hypervisor. Host tests make their own.

@@ -21,7 +21,8 @@ struct World {
     REQUIRE(machine.initialize(ram, ram));
     free_at_start = machine.statistics().free_frames();
     REQUIRE(p2m.initialize(machine, {.domain = k_domain, .paging = paging, .orders = orders, .tag = k_tag, .table_frames = tables}));
-    for (unsigned cpu = 0; cpu < 2; ++cpu) p2m.users().note(cpu);
+    for (unsigned cpu = 0; cpu < 2; ++cpu) p2m.users().enter(cpu);
+    simulated.flushes = 0;  // those of the first entry
   }
 
   [[nodiscard]] u64 root() const { return p2m.root().value(); }
