@@ -48,11 +48,6 @@ void Gather::drop(Run run) {
   }
 }
 
-void Gather::drop_flushed(Mfn mfn, Order order) {
-  check_flushed();
-  drop({mfn, order.frames()});
-}
-
 Folio Gather::take_flushed(Mfn mfn, Order order) {
   check_flushed();
   return Folio{*pool_.machine_, mfn, order, static_cast<u32>(order.frames())};

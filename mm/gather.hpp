@@ -39,9 +39,7 @@ class Gather {
   void flush();
   /// The second half; only after flush().
   void free();
-  /// Between flush() and free(): references of leaves in a table that was gathered before the flush. To be dropped, or to
-  /// be handed to whoever wants the memory.
-  void drop_flushed(Mfn mfn, Order order);
+  /// Between flush() and free(): the references of a leaf that was unlinked before the flush, for whoever wants the memory.
   [[nodiscard]] Folio take_flushed(Mfn mfn, Order order);
   /// A table that was unlinked before the last flush(), and everything in it dropped or handed on.
   void drop_flushed_table(Mfn mfn);

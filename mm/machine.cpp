@@ -27,7 +27,8 @@ void Folio::reset() {
   if (Machine* machine = std::exchange(machine_, nullptr)) machine->drop(mfn_, references_);
 }
 
-Result<void> Machine::initialize(std::span<const arch::MemoryRange> all_ram, std::span<const arch::MemoryRange> free_ram) {
+Result<void> Machine::initialize(std::span<const arch::MemoryRange> all_ram, std::span<const arch::MemoryRange> free_ram,
+                                 Contents contents) {
   OCTAVO_TRY(table_.lay_out(all_ram));
   const u64 need = table_.table_frames();
   std::optional<u64> place;
@@ -51,16 +52,16 @@ Result<void> Machine::initialize(std::span<const arch::MemoryRange> all_ram, std
     const u64 begin = range.base.value() >> k_page_shift;
     const u64 end = begin + (range.size >> k_page_shift);
     if (*place >= begin && *place < end) {
-      OCTAVO_TRY(donate(Mfn{begin}, *place - begin));
-      OCTAVO_TRY(donate(Mfn{*place + need}, end - *place - need));
+      OCTAVO_TRY(donate(Mfn{begin}, *place - begin, contents));
+      OCTAVO_TRY(donate(Mfn{*place + need}, end - *place - need, contents));
     } else {
-      OCTAVO_TRY(donate(Mfn{begin}, end - begin));
+      OCTAVO_TRY(donate(Mfn{begin}, end - begin, contents));
     }
   }
   return {};
 }
 
-Result<void> Machine::donate(Mfn first, u64 count) {
+Result<void> Machine::donate(Mfn first, u64 count, Contents contents) {
   LockGuard guard(lock_);
   for (u64 done = 0; done < count;) {
     const Mfn mfn = first + done;
@@ -68,7 +69,7 @@ Result<void> Machine::donate(Mfn first, u64 count) {
     while (order < k_max_order.value() && mfn.is_aligned(Order{order + 1}) && count - done >= Order{order + 1}.frames()) ++order;
     if (table_.find(mfn) == nullptr || table_.find(mfn + (Order{order}.frames() - 1)) == nullptr) return fail(Error::out_of_range);
     if (table_.head_of(mfn) != nullptr) return fail(Error::exists);
-    free_.insert(mfn, Order{order}, FrameKind::free_dirty);
+    free_.insert(mfn, Order{order}, contents == Contents::zero ? FrameKind::free_clean : FrameKind::free_dirty);
     total_frames_ += Order{order}.frames();
     done += Order{order}.frames();
   }

@@ -75,11 +75,11 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 
   /// Makes the table for all_ram inside free_ram, where it breaks the fewest whole gigabytes, and donates the rest. Errors: as
-  /// FrameTable::lay_out; out_of_memory when no free range can hold the table.
-  [[nodiscard]] Result<void> initialize(std::span<const arch::MemoryRange> all_ram,
-                                        std::span<const arch::MemoryRange> free_ram);
+  /// FrameTable::lay_out; out_of_memory when no free range can hold the table. `contents`: is the RAM known to be zero?
+  [[nodiscard]] Result<void> initialize(std::span<const arch::MemoryRange> all_ram, std::span<const arch::MemoryRange> free_ram,
+                                        Contents contents = Contents::any);
   /// Adds RAM that nobody uses any more (a boot module's). O(log). out_of_range: not RAM; exists: (partly) managed already.
-  [[nodiscard]] Result<void> donate(Mfn first, u64 count);
+  [[nodiscard]] Result<void> donate(Mfn first, u64 count, Contents contents = Contents::any);
 
   /// A folio of 2^order frames with one reference, from the smallest free run that serves. Zeroing happens outside the lock.
   /// out_of_memory, or invalid_argument beyond order 18.
@@ -133,6 +133,19 @@ class Machine {
   /// Changes what a folio is used for. The handle must hold every reference that there is (busy otherwise) and the folio must be
   /// exactly what it covers (misaligned otherwise); it holds one reference afterwards.
   [[nodiscard]] Result<void> convert(Folio& folio, FrameKind to);
+
+  /// Does the handle hold every reference on its folio, and is the folio exactly what it covers?
+  [[nodiscard]] bool is_exclusive(const Folio& folio) const {
+    const std::optional<FolioInfo> info = folio_at(folio.mfn());
+    return info && info->head == folio.mfn() && info->order == folio.order() && info->references == folio.references();
+  }
+
+  /// A handle for frames that a Buddy over this table has just handed out (their state is `none`): one reference, that owner, that kind,
+  /// which must be the kind that the buddy's members had.
+  [[nodiscard]] Folio adopt(Mfn mfn, Order order, DomainId owner, FrameKind kind) {
+    table_.find(mfn)->set_state(FrameState{owner, kind, order, 1});
+    return Folio{*this, mfn, order};
+  }
 
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const FrameTable& table() const { return table_; }

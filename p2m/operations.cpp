@@ -151,6 +151,7 @@ void P2m::mark_written(Gfn gfn, u64 count) {
 Statistics P2m::statistics() const {
   LockGuard guard(lock_);
   Statistics statistics = statistics_;
+  statistics.frames_in_transit = moving_ ? move_.order.frames() : 0;
   statistics.flushes = gather_.flushes();
   statistics.tables = pool_.statistics();
   return statistics;

@@ -54,6 +54,15 @@ class Listener {
   ~Listener() = default;
 };
 
+/// Who wants the memory that a move leaves behind. Called under the p2m's lock.
+class FolioSink {
+ public:
+  virtual void take(mm::Folio folio) = 0;
+
+ protected:
+  ~FolioSink() = default;
+};
+
 /// What lies at one gfn.
 struct Translation {
   Mfn mfn{};          ///< of this very gfn; 0 where nothing is mapped
@@ -84,6 +93,7 @@ struct Statistics {
   u64 copied[k_leaf_levels] = {};            ///< of these, by copying
   u64 collapses = 0;                         ///< tables that had become one hole
   u64 push_downs = 0;                        ///< tables into which a pending type was pushed
+  u64 frames_in_transit = 0;
   u64 flushes = 0;
   mm::TablePool::Statistics tables{};
 };
@@ -157,11 +167,12 @@ class P2m final : private mm::Gather::Client {
   /// type; not_permitted: log_dirty; misaligned: the frames are not contiguous (see begin_move); busy: a frame is referred to
   /// from elsewhere; unsupported: order.
   [[nodiscard]] Result<void> promote(Gfn gfn, Order order);
-  /// The same by copying into `target`, a folio of the domain of that order: accesses fault and wait until continue_move() has
+  /// The same by copying into `target`, a folio of the domain of that order, which is taken on success only: accesses fault and wait until continue_move() has
   /// copied all. One move at a time (busy).
-  [[nodiscard]] Result<void> begin_move(Gfn gfn, Order order, mm::Folio target);
-  /// Copies up to `budget` frames; Error::again until the new leaf is linked; not_found when there is no move.
-  [[nodiscard]] Result<void> continue_move(u64 budget);
+  [[nodiscard]] Result<void> begin_move(Gfn gfn, Order order, mm::Folio& target);
+  /// Copies up to `budget` frames; Error::again until the new leaf is linked; not_found when there is no move. The old folios go to
+  /// `sink`, else they lose their references.
+  [[nodiscard]] Result<void> continue_move(u64 budget, FolioSink* sink = nullptr);
   /// Back to where it was before begin_move.
   void abort_move();
   [[nodiscard]] u64 frames_in_transit() const;

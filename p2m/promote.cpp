@@ -90,9 +90,10 @@ Result<void> P2m::promote(Gfn gfn, Order order) {
   return {};
 }
 
-Result<void> P2m::begin_move(Gfn gfn, Order order, mm::Folio target) {
+Result<void> P2m::begin_move(Gfn gfn, Order order, mm::Folio& target) {
   LockGuard guard(lock_);
   if (moving_) return fail(Error::busy);
+  if (!target || target.order() != order) return fail(Error::invalid_argument);
   const Slot slot = OCTAVO_TRY(table_to_promote(gfn, order));
   const unsigned level = slot.level - 1;
   const Table below(Format::mfn_of(slot.entry));
@@ -112,13 +113,14 @@ Result<void> P2m::begin_move(Gfn gfn, Order order, mm::Folio target) {
   move_.order = order;
   move_.table = below.mfn();
   move_.target = std::move(references);
+  target.reset();
   move_.done = 0;
   move_.type = Format::type_of(below.load(0));
   for (unsigned i = 0; i < k_entries; ++i) account(below, below.load(i), level, -1);
   return {};
 }
 
-Result<void> P2m::continue_move(u64 budget) {
+Result<void> P2m::continue_move(u64 budget, FolioSink* sink) {
   LockGuard guard(lock_);
   if (!moving_) return fail(Error::not_found);
   const unsigned level = level_of_order(move_.order) - 1;
@@ -133,7 +135,13 @@ Result<void> P2m::continue_move(u64 budget) {
   leaf.mfn = std::move(move_.target).keep();
   Slot slot = descend(move_.gfn, level + 1, SplitCause::set);
   static_cast<void>(replace(slot, format_->encode(leaf, slot.level)));
-  for (unsigned i = 0; i < k_entries; ++i) gather_.drop_flushed(Format::mfn_of(below.load(i)), leaf_order);
+  for (unsigned i = 0; i < k_entries;) {  // folio by folio: is_exclusive() saw that the table maps each of them whole
+    const Mfn mfn = Format::mfn_of(below.load(i));
+    const Order order = machine_->folio_at(mfn)->order;
+    mm::Folio old = gather_.take_flushed(mfn, order);
+    if (sink != nullptr) sink->take(std::move(old));
+    i += static_cast<unsigned>(order.frames() / leaf_order.frames());
+  }
   gather_.drop_flushed_table(below.mfn());
   moving_ = false;
   ++statistics_.promotions[slot.level];

@@ -152,7 +152,7 @@ class Sequence {
     auto target = world_.machine.allocate(k_order_2m, World::k_domain, mm::FrameKind::guest, mm::Contents::any);
     if (!target) return;
     const u64 to = target->mfn().value();
-    if (!world_.p2m.begin_move(Gfn{gfn}, k_order_2m, std::move(*target))) return;
+    if (!world_.p2m.begin_move(Gfn{gfn}, k_order_2m, *target)) return;
     RC_ASSERT(world_.p2m.lookup(Gfn{gfn + 5}).type == Type::transit);
     RC_ASSERT(world_.p2m.frames_in_transit() == k_2m);
     RC_ASSERT(world_.check() == "");

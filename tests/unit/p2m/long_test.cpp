@@ -132,10 +132,11 @@ TEST_CASE("P7: by copying, in steps; the guest waits; contents, A and D come alo
     for (const bool finish : {false, true}) {
       auto target = world.machine.allocate(k_order_2m, World::k_domain, mm::FrameKind::guest);
       REQUIRE(target);
-      REQUIRE(world.p2m.begin_move(Gfn{k_2m}, k_order_2m, std::move(*target)));
+      REQUIRE(world.p2m.begin_move(Gfn{k_2m}, k_order_2m, *target));
       CHECK_FALSE(world.tlb0.access(world.root(), k_2m + 100, true));
       CHECK(world.p2m.frames_in_transit() == k_2m);
-      CHECK(world.p2m.begin_move(Gfn{k_2m}, k_order_2m, mm::Folio{}).error() == Error::busy);
+      mm::Folio none;
+      CHECK(world.p2m.begin_move(Gfn{k_2m}, k_order_2m, none).error() == Error::busy);
       u8 byte = 0;
       CHECK(p2m::read_guest(world.p2m, Gpa{k_2m * k_page_size}, {&byte, 1}).error() == Error::busy);
       CHECK(world.p2m.continue_move(200).error() == Error::again);
@@ -169,7 +170,7 @@ TEST_CASE("P7: a pinned frame is not moved") {
   REQUIRE(pin);
   auto target = world.machine.allocate(k_order_2m, World::k_domain, mm::FrameKind::guest);
   REQUIRE(target);
-  CHECK(world.p2m.begin_move(Gfn{0}, k_order_2m, std::move(*target)).error() == Error::busy);
+  CHECK(world.p2m.begin_move(Gfn{0}, k_order_2m, *target).error() == Error::busy);
   CHECK(world.p2m.lookup(Gfn{17}).type == Type::ram_rw);
   CHECK(world.check() == "");
 }
