@@ -13,11 +13,33 @@ set(OCTAVO_FREESTANDING
 
 set(octavo_link_script ${CMAKE_SOURCE_DIR}/boot/octavo.lds)
 add_executable(octavo.elf ${OCTAVO_CORE_SOURCES} ${OCTAVO_HYPERVISOR_SOURCES})
-target_include_directories(octavo.elf PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR}/generated)
+target_include_directories(octavo.elf PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/arch/x86/live ${CMAKE_BINARY_DIR}/generated)
 target_compile_definitions(octavo.elf PRIVATE OCTAVO_VERSION="${PROJECT_VERSION}")
 target_compile_options(octavo.elf PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${OCTAVO_WARNINGS}>
                                           $<$<COMPILE_LANGUAGE:CXX>:${OCTAVO_FREESTANDING}>)
 target_link_options(octavo.elf PRIVATE -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=sha1
                     -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -T ${octavo_link_script})
 target_link_libraries(octavo.elf PRIVATE ${OCTAVO_LIBFDT} gcc)
-set_target_properties(octavo.elf PROPERTIES LINK_DEPENDS ${octavo_link_script})
+set_target_properties(octavo.elf PROPERTIES LINK_DEPENDS ${octavo_link_script} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+
+# The runtime's loops must not be recognized as the very functions that they implement.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/arch/x86/runtime.cpp PROPERTIES COMPILE_OPTIONS
+  "$<IF:$<CXX_COMPILER_ID:GNU>,-fno-tree-loop-distribute-patterns,-fno-builtin>")
+
+# Generated headers: the commit's name (looked at in every build), and the screen's font out of GRUB's.
+set(octavo_generated ${CMAKE_BINARY_DIR}/generated)
+file(MAKE_DIRECTORY ${octavo_generated})
+add_custom_target(octavo_git_id BYPRODUCTS ${octavo_generated}/octavo_git_id.hpp
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${octavo_generated}/octavo_git_id.hpp -P ${CMAKE_SOURCE_DIR}/cmake/OctavoGitId.cmake)
+find_file(OCTAVO_FONT NAMES ascii.pf2 unicode.pf2 PATHS /usr/share/grub NO_DEFAULT_PATH REQUIRED DOC "GRUB's font (Debian: grub-common)")
+add_executable(octavo_font ${CMAKE_SOURCE_DIR}/boot/font/font.cpp)
+target_compile_options(octavo_font PRIVATE ${OCTAVO_WARNINGS})
+add_custom_command(OUTPUT ${octavo_generated}/octavo_font.hpp DEPENDS octavo_font ${OCTAVO_FONT} VERBATIM
+  COMMAND octavo_font ${OCTAVO_FONT} ${octavo_generated}/octavo_font.hpp)
+target_sources(octavo.elf PRIVATE ${octavo_generated}/octavo_font.hpp)
+add_dependencies(octavo.elf octavo_git_id)
+
+# octavo.elf is what GRUB loads, with the symbol table for dumps; debug information stays beside it in octavo.debug.
+add_custom_command(TARGET octavo.elf POST_BUILD VERBATIM
+  COMMAND ${CMAKE_COMMAND} -E chdir ${CMAKE_BINARY_DIR} ${OCTAVO_OBJCOPY} --only-keep-debug octavo.elf octavo.debug
+  COMMAND ${CMAKE_COMMAND} -E chdir ${CMAKE_BINARY_DIR} ${OCTAVO_OBJCOPY} --strip-debug octavo.elf)

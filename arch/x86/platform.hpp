@@ -3,6 +3,7 @@
 // implements it in arch/x86/platform.cpp, the host in tests/model/. Keep it small: it is the line between the two worlds.
 #pragma once
 #include <optional>
+#include <string_view>
 
 #include "lib/address.hpp"
 #include "lib/int.hpp"
@@ -20,6 +21,12 @@ enum class TlbTag : u32 { none = 0 };
 
 /// Nanoseconds since the hypervisor (or the test) started; monotonic on each CPU.
 [[nodiscard]] u64 uptime_ns();
+
+/// This CPU's time-stamp counter, and how often it counts in a second.
+[[nodiscard]] u64 tsc();
+[[nodiscard]] u64 tsc_hz();
+/// Seconds since 1970-01-01 UTC, now, as the machine's clock tells.
+[[nodiscard]] u64 wall_clock_seconds();
 
 /// For spin loops.
 void relax();
@@ -48,8 +55,22 @@ void interrupt_window();
 /// wait at once.
 void wait_for_interrupt();
 
+/// Text to the console (serial line and screen). write sends "\r\n" for "\n", write_raw sends the bytes as they are.
+void console_write(std::string_view text);
+void console_write_raw(std::string_view text);
 /// The next byte typed at the console (serial line), if any.
 [[nodiscard]] std::optional<u8> console_read();
+
+/// How the machine ends, for whoever started it. Under `exit=qemu` QEMU ends with a status of its own for each; otherwise
+/// the machine halts (and is not reset).
+enum class ExitCode : u8 { passed = 0x10, failed = 0x11, panic = 0x12 };
+[[noreturn]] void exit_machine(ExitCode code);
+/// Is there somebody (`exit=qemu`) who waits for exit_machine?
+[[nodiscard]] bool exit_is_wanted();
+/// ACPI S5; if that fails, halts.
+[[noreturn]] void power_off();
+/// ACPI reset register, port 0xCF9, keyboard controller, in this order; if all fail, halts.
+[[noreturn]] void reboot();
 
 /// The invariant that `what` names is broken and going on would be unsafe: print everything and stop the machine (the
 /// hypervisor), or fail the test (the host).

@@ -2,6 +2,14 @@
 // The `octavo` command: a table of verbs.
 #include "tools/octavo/verbs.hpp"
 
+#include <algorithm>
+#include <cstring>
+
+std::vector<std::string>& octavo::tool::foreign_arguments() {
+  static std::vector<std::string> arguments;
+  return arguments;
+}
+
 int main(int argc, char** argv) {
   namespace tool = octavo::tool;
   CLI::App app{"Octavo, a microhypervisor: build domain images, boot them, look at them", "octavo"};
@@ -10,9 +18,11 @@ int main(int argc, char** argv) {
   app.failure_message(CLI::FailureMessage::help);
 
   int status = tool::k_exit_done;
-  for (const auto add : {tool::add_build, tool::add_inspect}) add(app, status);
+  for (const auto add : {tool::add_build, tool::add_inspect, tool::add_iso, tool::add_run}) add(app, status);
+  const auto separator = std::find_if(argv, argv + argc, [](const char* word) { return std::strcmp(word, "--") == 0; });
+  if (separator != argv + argc) tool::foreign_arguments().assign(separator + 1, argv + argc);
   try {
-    app.parse(argc, argv);
+    app.parse(static_cast<int>(separator - argv), argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? tool::k_exit_done : tool::k_exit_usage;
   }

@@ -3,6 +3,8 @@
 // that sets `status` to the exit status: 0 done, 1 failed (`octavo run` has more, see there); wrong usage is 2, from main.
 #pragma once
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 namespace octavo::tool {
 
@@ -10,6 +12,11 @@ inline constexpr int k_exit_done = 0;
 inline constexpr int k_exit_failed = 1;
 inline constexpr int k_exit_usage = 2;
 
+/// What stood behind `--` on the command line: not ours, `octavo run` hands it to QEMU. Filled by main before it parses.
+std::vector<std::string>& foreign_arguments();
+
 void add_build(CLI::App& app, int& status);
 void add_inspect(CLI::App& app, int& status);
+void add_iso(CLI::App& app, int& status);
+void add_run(CLI::App& app, int& status);
 }  // namespace octavo::tool

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The local interrupt controller of each CPU (Intel SDM vol. 3, chapter 10): xAPIC registers in memory, or x2APIC MSRs when
+// the firmware has already switched to them. Every call acts on the calling CPU; before initialize() all are silent no-ops, so a panic
+// can come at any time.
+#pragma once
+#include "arch/x86/interrupts.hpp"
+#include "lib/address.hpp"
+
+namespace octavo::arch::local_apic {
+
+/// The boot CPU, once: finds out the mode and maps the registers.
+void initialize(Hpa base);
+/// Each CPU: on, everything masked but what is set later, spurious vector set.
+void enable();
+
+[[nodiscard]] u32 id();
+void acknowledge();
+
+/// The timer counts down at timer_hz (divider 1) and raises Vector::timer once at 0. 0 stops it.
+void start_timer(u32 count);
+[[nodiscard]] u32 timer_count();
+/// From now on deadlines are given to set_deadline() (TSC-deadline mode).
+void use_deadline_timer();
+void set_deadline(u64 tsc);
+
+void send(u32 apic_id, Vector vector);
+/// INIT, then STARTUP at page `start_page` (below 256), for the AP's start.
+void send_init(u32 apic_id);
+void send_startup(u32 apic_id, u8 start_page);
+/// An NMI to everybody else; they halt (see panic).
+void stop_other_cpus();
+}  // namespace octavo::arch::local_apic

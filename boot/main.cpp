@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order in which the machine comes up. Each step may use what the steps above it made and nothing else; the last one
+// hands over to domain::main() for good.
+#include <algorithm>
+
+#include "arch/x86/acpi.hpp"
+#include "arch/x86/clock.hpp"
+#include "arch/x86/console.hpp"
+#include "arch/x86/cpu_features.hpp"
+#include "arch/x86/early_memory.hpp"
+#include "arch/x86/io_apic.hpp"
+#include "arch/x86/layout.hpp"
+#include "arch/x86/local_apic.hpp"
+#include "arch/x86/paging.hpp"
+#include "arch/x86/per_cpu.hpp"
+#include "arch/x86/power.hpp"
+#include "arch/x86/registers.hpp"
+#include "arch/x86/uart.hpp"
+#include "arch/x86/version.hpp"
+#include "arch/x86/wall_clock.hpp"
+#include "boot/loader.hpp"
+#include "boot/options.hpp"
+#include "domain/main.hpp"
+#include "lib/log.hpp"
+
+namespace octavo::boot {
+namespace {
+using namespace arch;
+
+/// What this version can use; a mode that lands adds itself here.
+constexpr ModeSet k_landed{.npt = true};
+
+/// The sentence has been said; there is nothing left to do, and nothing that repeats.
+[[noreturn]] void stop() { exit_machine(ExitCode::failed); }
+
+/// Faults before the real stacks are mapped.
+void load_early_descriptors() {
+  alignas(16) static constinit u8 fault_stack[4096] = {};
+  PerCpu& self = this_cpu();
+  const u64 top = reinterpret_cast<u64>(fault_stack + sizeof fault_stack);
+  for (const InterruptStack stack : {InterruptStack::double_fault, InterruptStack::nmi, InterruptStack::machine_check}) set_interrupt_stack(self, stack, top);
+  load_descriptors(self);
+}
+
+void attach_early_screen() {
+  const auto screen = framebuffer();
+  if (screen && range_within(screen->base.value(), screen->size(), k_boot_mapped)) console().attach_screen(*screen, direct_map(screen->base));
+}
+
+/// The same screen through the final page tables; or for the first time, if it lies beyond 4 GiB.
+void map_screen() {
+  const auto screen = framebuffer();
+  if (!screen || screen->size() == 0) return;
+  const Caching caching = screen->kind == FramebufferKind::ega_text ? Caching::uncached : Caching::write_combining;
+  volatile void* memory = map_mmio(screen->base, screen->size(), caching);
+  if (console().has_screen()) console().move_screen(memory);
+  else console().attach_screen(*screen, memory);
+}
+
+/// Of the memory that the boot page tables map, the largest free piece.
+MemoryRange early_memory_range() {
+  MemoryRange best;
+  for (MemoryRange range : information().free_ram) {
+    if (range.base.value() >= k_boot_mapped) break;
+    range.size = std::min(range.size, k_boot_mapped - range.base.value());
+    if (range.size > best.size) best = range;
+  }
+  return best;
+}
+
+void print_machine() {
+  const Features& f = features();
+  log::info("started by {}, command line: {}", information().loader_name, information().command_line);
+  log::info("processor: {} {} (family {:x}h, model {:x}h, stepping {})", std::string_view{f.vendor_name.data()},
+            std::string_view{f.brand_name.data()}, f.family, f.model, f.stepping);
+  const auto& madt = acpi::machine().madt;
+  log::info("memory: {} MiB of RAM; CPUs: {}", ram_bytes() >> 20, madt ? madt->cpu_count : 1);
+  for (const MemoryRange& range : information().all_ram) log::debug("RAM {:012x} to {:012x}", range.base, range.base.value() + range.size);
+}
+
+void start_interrupts() {
+  silence_legacy_pics();
+  const auto& madt = acpi::machine().madt;
+  constexpr Hpa usual_local_apic{0xfee0'0000};
+  local_apic::initialize(madt ? madt->local_apic : usual_local_apic);
+  local_apic::enable();
+  this_cpu().apic_id = local_apic::id();
+  set_interrupt_handler(Vector::timer, clock::on_timer);
+  if (!madt) return log::warning("no MADT: the console is polled");
+  io_apic::initialize(*madt);
+  const u8 irq = com1().irq();
+  const Vector vector{static_cast<u8>(static_cast<u8>(Vector::isa_base) + irq)};
+  set_interrupt_handler(vector, [] { com1().poll(); });
+  if (com1().present() && io_apic::route_isa(*madt, irq, vector, this_cpu().apic_id)) com1().enable_receive_interrupt();
+}
+
+void start_clock() {
+  if (!clock::calibrate()) {
+    log::error("No clock: neither the ACPI timer nor the PIT counts, so time cannot be measured; enable one in the firmware setup.");
+    stop();
+  }
+  clock::enable_timer();
+  start_wall_clock();
+  log::info("clock: TSC at {} kHz by {}; timer: {}", clock::tsc_hz() / 1000, clock::source(), clock::apic_timer_hz() == 0 ? "TSC deadline" : "local APIC");
+}
+
+void choose_virtualization() {
+  const PagingChoice choice = choose_paging(features(), k_landed);
+  for (usize i = 0; i < k_paging_modes; ++i) {
+    const auto mode = static_cast<PagingMode>(i);
+    if (mode == choice.mode) log::info("using {}", to_string(mode));
+    else log::info("not {}: {}", to_string(mode), choice.why_not[i]);
+  }
+  if (choice.mode != PagingMode::none) return;
+  log::error("{}", choice.remedy);
+  stop();
+}
+
+/// The second half, on the guarded stack and our own page tables.
+[[noreturn]] void go_on() {
+  map_screen();
+  start_interrupts();
+  start_clock();
+  choose_virtualization();
+  const MemoryRange taken = early_memory::close();
+  keep(taken.base, taken.size);
+  domain::main(information());
+}
+
+[[noreturn]] void switch_stack(u64 top, void (*next)()) {
+  asm volatile(
+      "mov %0, %%rsp\n"
+      "xor %%ebp, %%ebp\n"
+      "call *%1\n"
+      "ud2"
+      :
+      : "r"(top), "r"(next)
+      : "memory");
+  __builtin_unreachable();
+}
+
+[[noreturn]] void bring_up(Hpa loader_information) {
+  load_early_descriptors();
+  com1().initialize();
+  log::set_sink(&console());
+  detect_features();
+  read_loader_information(loader_information);
+  keep_symbols();
+  log::info("Octavo {} ({})", version(), git_id());
+  apply_options(information().command_line);
+  attach_early_screen();
+  acpi::discover(acpi_root_pointer());
+  print_machine();
+
+  early_memory::open(early_memory_range());
+  build_page_tables(information().all_ram);
+  const CpuStacks stacks = map_stacks(0);
+  use_page_tables();
+  PerCpu& self = this_cpu();
+  set_interrupt_stack(self, InterruptStack::double_fault, stacks.double_fault);
+  set_interrupt_stack(self, InterruptStack::nmi, stacks.nmi);
+  set_interrupt_stack(self, InterruptStack::machine_check, stacks.machine_check);
+  switch_stack(stacks.ordinary, go_on);
+}
+}  // namespace
+
+/// From entry.S: 64-bit, boot page tables, a small stack, interrupts off.
+extern "C" [[noreturn, gnu::no_stack_protector]] void octavo_start(u64 loader_information) {
+  arch::clock::start(arch::read_tsc());
+  arch::adopt_per_cpu(0);
+  bring_up(Hpa{loader_information});
+}
+}  // namespace octavo::boot

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "domain/domain.hpp"
+
+#include "arch/x86/platform.hpp"
+#include "domain/main_loop.hpp"
+#include "lib/log.hpp"
+
+namespace octavo::domain {
+
+const char* to_string(State state) {
+  constexpr const char* names[] = {"running", "paused", "preserved", "ended"};
+  return names[static_cast<usize>(state)];
+}
+
+const char* to_string(Ending ending) {
+  constexpr const char* names[] = {"none", "powered off", "asked for a reset", "debug exit", "crashed", "destroyed"};
+  return names[static_cast<usize>(ending)];
+}
+
+Domain::Domain(const Parts& parts, const ImageConfig& config)
+    : id_(parts.id),
+      module_(parts.module),
+      config_(config),
+      start_ns_(arch::uptime_ns()),
+      memory_(p2m_),
+      board_(*this, *this, arch::wall_clock_seconds()),
+      vcpu_(parts.context, *this, parts.policies, parts.extended_state, arch::tsc()) {
+  name_size_ = config.name.copy(name_, OCTAVO_IMAGE_MAX_NAME);
+  config_.name = name();
+  config_.command_line = {};
+  if (!clock_.set_frequency(arch::tsc_hz())) arch::panic("the TSC has no frequency");
+}
+
+bool Domain::passed() const {
+  return ending_ == Ending::powered_off || ending_ == Ending::destroyed || ending_ == Ending::reset ||
+         (ending_ == Ending::debug_exit && exit_code_ == 0);
+}
+
+void Domain::end(Ending ending) {
+  if (state_ == State::ended) return;
+  state_ = State::ended;
+  ending_ = ending;
+  vcpu_.request_stop();
+}
+
+u64 Domain::now_ns() const { return arch::uptime_ns() - start_ns_; }
+
+std::optional<u64> Domain::next_deadline() {
+  const std::optional<u64> deadline = board_.next_deadline_ns();
+  return deadline ? std::optional<u64>{*deadline + start_ns_} : std::nullopt;
+}
+
+void Domain::advance_devices(u64 uptime_ns) {
+  const std::optional<u64> deadline = next_deadline();
+  if (deadline && *deadline <= uptime_ns) board_.advance();
+}
+
+void Domain::port_write(u16 port, unsigned size, u32 value) {
+  board_.write(port, size, value);
+  if (const std::optional<u64> deadline = next_deadline()) timer_needed(*deadline);
+}
+
+vcpu::MemoryVerdict Domain::memory_fault(const arch::MemoryFault& fault) {
+  const p2m::Translation there = p2m_.lookup(to_gfn(fault.gpa));
+  const bool permitted = fault.write ? there.access.write : fault.fetch ? there.access.execute : there.access.read;
+  if (permitted) return vcpu::MemoryVerdict::retry;  // somebody was faster, or the hardware's TLB was stale
+  log::error("{}: no memory at guest-physical {:x} to {}{}{}", name(), fault.gpa,
+             fault.write ? "write" : fault.fetch ? "execute" : "read", fault.in_guest_tables ? ", for the guest's page tables" : "",
+             there.type == p2m::Type::invalid ? "" : ": what is there forbids it");
+  return vcpu::MemoryVerdict::stop;
+}
+
+void Domain::clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) {
+  Result<> done;
+  if (which == vcpu::ClockPage::wall_clock) {
+    done = vcpu::publish(memory_, gpa, vcpu::wall_clock(arch::wall_clock_seconds() * 1'000'000'000, now_ns()));
+  } else {
+    done = vcpu::publish(memory_, gpa, clock_.update(vcpu.guest_tsc(), now_ns()));
+  }
+  if (!done) log::warning("{}: clock page at guest-physical {:x}: {}", name(), gpa, done.error());
+}
+
+void Domain::print(Sink& sink) {
+  vcpu_.print(sink);
+  sink.put("last exits, oldest first:\n");
+  vcpu_.trace().print(sink);
+}
+
+void Domain::crashed(vcpu::Vcpu&, vcpu::CrashCause cause) {
+  console().flush_guest_line(name(), console_line_);
+  log::error("{}: stopped: {}", name(), vcpu::to_string(cause));
+  print(console());
+  end(Ending::crashed);
+}
+
+void Domain::console_output(u8 byte) {
+  if (config_.console == domain::Console::uart) console().guest_output(name(), console_line_, has_focus(*this), byte);
+}
+
+void Domain::debug_exit(u32 code) {
+  exit_code_ = code;
+  end(Ending::debug_exit);
+}
+
+void Domain::unknown_port(u16 port, unsigned size, bool is_write) {
+  log::debug("{}: unknown port {:x}, {} of {} bytes", name(), port, is_write ? "write" : "read", size);
+}
+}  // namespace octavo::domain

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// domain/: a domain = address space + vCPUs + devices, built from a domain image. A Domain owns everything of its guest; what it
+// does with a guest's exits is decided here and in vcpu/. Domains are made and ended by the Manager. One CPU, that of the
+// main loop, runs and changes them; nobody else touches them.
+#pragma once
+#include "devices/board.hpp"
+#include "domain/console.hpp"
+#include "domain/guest_memory.hpp"
+#include "domain/image.hpp"
+#include "p2m/p2m.hpp"
+#include "vcpu/kvm_clock.hpp"
+#include "vcpu/vcpu.hpp"
+
+namespace octavo::domain {
+
+enum class State : u8 { running, paused, preserved, ended };
+[[nodiscard]] const char* to_string(State state);
+
+/// How a guest ended.
+enum class Ending : u8 { none, powered_off, reset, debug_exit, crashed, destroyed };
+[[nodiscard]] const char* to_string(Ending ending);
+
+/// What Manager has taken from the machine for a new domain.
+struct Parts {
+  DomainId id{};
+  usize module = 0;                        ///< the boot module that it is built from
+  arch::GuestContext& context;
+  const vcpu::Policies& policies;
+  void* extended_state = nullptr;          ///< see vcpu::Vcpu
+};
+
+class Domain final : public vcpu::Environment, public devices::BoardEvents, public devices::Clock {
+ public:
+  Domain(const Parts& parts, const ImageConfig& config);
+
+  [[nodiscard]] DomainId id() const { return id_; }
+  [[nodiscard]] std::string_view name() const { return {name_, name_size_}; }
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] Ending ending() const { return ending_; }
+  /// Did the guest end as it should have: powered off, or said so at the debug-exit port?
+  [[nodiscard]] bool passed() const;
+  [[nodiscard]] usize module() const { return module_; }
+  [[nodiscard]] const ImageConfig& config() const { return config_; }
+  [[nodiscard]] vcpu::Vcpu& vcpu() { return vcpu_; }
+  [[nodiscard]] p2m::P2m& p2m() { return p2m_; }
+  [[nodiscard]] devices::Board& board() { return board_; }
+  [[nodiscard]] GuestLine& console_line() { return console_line_; }
+
+  [[nodiscard]] bool runnable() const {
+    return state_ == State::running && (!vcpu_.halted() || board_.interrupt_pending());
+  }
+  void pause() { state_ = State::paused; }
+  void resume() { state_ = State::running; }
+  void preserve() { state_ = State::preserved; }
+  /// The guest is over; Manager::settle() does the rest.
+  void end(Ending ending);
+
+  /// When a device wants to be called, in uptime_ns().
+  [[nodiscard]] std::optional<u64> next_deadline();
+  /// Lets the devices catch up if one of them is due.
+  void advance_devices(u64 uptime_ns);
+  /// The guest's registers and its last exits.
+  void print(Sink& sink);
+
+  // vcpu::Environment
+  u32 port_read(u16 port, unsigned size) override { return board_.read(port, size); }
+  void port_write(u16 port, unsigned size, u32 value) override;
+  bool interrupt_pending() override { return board_.interrupt_pending(); }
+  u8 acknowledge_interrupt() override { return board_.acknowledge_interrupt(); }
+  vcpu::MemoryVerdict memory_fault(const arch::MemoryFault& fault) override;
+  void hypercall(vcpu::Vcpu& vcpu) override;
+  void clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) override;
+  void crashed(vcpu::Vcpu& vcpu, vcpu::CrashCause cause) override;
+  walk::GuestBytes& guest_memory() override { return memory_; }
+
+  // devices::BoardEvents
+  void console_output(u8 byte) override;
+  void power_off() override { end(Ending::powered_off); }
+  void reset() override { end(Ending::reset); }
+  void debug_exit(u32 code) override;
+  void unknown_port(u16 port, unsigned size, bool is_write) override;
+
+  // devices::Clock
+  u64 now_ns() const override;
+
+ private:
+  DomainId id_;
+  usize module_;
+  ImageConfig config_;  ///< without the texts, which lie in the image
+  char name_[OCTAVO_IMAGE_MAX_NAME + 1] = {};
+  usize name_size_ = 0;
+  State state_ = State::running;
+  Ending ending_ = Ending::none;
+  u32 exit_code_ = 0;
+  u64 unknown_hypercalls_ = 0;
+  u64 start_ns_;  ///< uptime_ns() at birth
+  GuestLine console_line_;
+  p2m::P2m p2m_;
+  DomainMemory memory_;
+  vcpu::KvmClock clock_;
+  devices::Board board_;
+  vcpu::Vcpu vcpu_;
+};
+}  // namespace octavo::domain

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "domain/guest_memory.hpp"
+
+#include <atomic>
+#include <cstring>
+
+#include "mm/mapping.hpp"
+
+namespace octavo::domain {
+
+Result<Mfn> DomainMemory::frame(Gpa gpa, Want want) const {
+  const p2m::Translation found = p2m_.lookup(to_gfn(gpa));
+  if (!p2m::is_ram(found.type)) return fail(Error::not_found);
+  if (want == Want::write && !found.access.write) return fail(Error::not_permitted);
+  return found.mfn;
+}
+
+Result<u64> DomainMemory::read_entry(Gpa gpa, unsigned size) {
+  const Mfn mfn = OCTAVO_TRY(frame(gpa, Want::read));
+  if (size == 8) {
+    const mm::Mapping<u64> page(mfn);
+    return std::atomic_ref<u64>(page[gpa.page_offset() / 8]).load(std::memory_order_acquire);
+  }
+  const mm::Mapping<u32> page(mfn);
+  return std::atomic_ref<u32>(page[gpa.page_offset() / 4]).load(std::memory_order_acquire);
+}
+
+Result<bool> DomainMemory::compare_exchange_entry(Gpa gpa, unsigned size, u64 expected, u64 desired) {
+  const Mfn mfn = OCTAVO_TRY(frame(gpa, Want::write));
+  if (size == 8) {
+    const mm::Mapping<u64> page(mfn);
+    return std::atomic_ref<u64>(page[gpa.page_offset() / 8]).compare_exchange_strong(expected, desired);
+  }
+  const mm::Mapping<u32> page(mfn);
+  u32 expected32 = static_cast<u32>(expected);
+  return std::atomic_ref<u32>(page[gpa.page_offset() / 4]).compare_exchange_strong(expected32, static_cast<u32>(desired));
+}
+
+Result<> DomainMemory::read(Gpa gpa, std::span<u8> out) {
+  if (!range_within(gpa.page_offset(), out.size(), k_page_size)) return fail(Error::invalid_argument);
+  const mm::Mapping<u8> page(OCTAVO_TRY(frame(gpa, Want::read)));
+  std::memcpy(out.data(), page.span().data() + gpa.page_offset(), out.size());
+  return {};
+}
+
+Result<> DomainMemory::write(Gpa gpa, std::span<const u8> in) {
+  if (!range_within(gpa.page_offset(), in.size(), k_page_size)) return fail(Error::invalid_argument);
+  const mm::Mapping<u8> page(OCTAVO_TRY(frame(gpa, Want::write)));
+  std::memcpy(page.span().data() + gpa.page_offset(), in.data(), in.size());
+  return {};
+}
+}  // namespace octavo::domain

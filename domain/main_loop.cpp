@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "domain/main_loop.hpp"
+
+#include <algorithm>
+
+#include "arch/x86/platform.hpp"
+#include "domain/manager.hpp"
+#include "domain/operator.hpp"
+#include "lib/log.hpp"
+
+namespace octavo::domain {
+namespace {
+
+constexpr u64 k_slice_ns = 10'000'000;
+constexpr u64 k_short_slice_ns = 50'000;
+/// No guest's timer makes this CPU stir more often.
+constexpr u64 k_least_quantum_ns = 20'000;
+
+/// What was typed while its reader had no room.
+class KeyBuffer {
+ public:
+  void put(u8 byte) {
+    if (used_ < sizeof bytes_) bytes_[(first_ + used_++) % sizeof bytes_] = byte;
+  }
+  [[nodiscard]] bool empty() const { return used_ == 0; }
+  u8 take() {
+    const u8 byte = bytes_[first_];
+    first_ = (first_ + 1) % sizeof bytes_;
+    --used_;
+    return byte;
+  }
+
+ private:
+  u8 bytes_[256] = {};
+  usize first_ = 0, used_ = 0;
+};
+
+constinit Domain* focus = nullptr;   // null: the prompt
+constinit Domain* loaded = nullptr;  // whose extended state is in the CPU
+constinit bool focus_lost = false;   // the domain that had it is gone
+constinit KeyBuffer keys;
+constinit Prompt prompt;
+constinit std::optional<u64> armed;  // what the timer is set to, in uptime_ns()
+
+void arm(std::optional<u64> deadline) {
+  if (deadline == armed) return;
+  armed = deadline;
+  if (deadline) arch::set_timer(*deadline);
+  else arch::cancel_timer();
+}
+
+void set_focus(Domain* domain) {
+  focus = domain;
+  console().put("\n");
+  if (domain != nullptr) {
+    log::info("console: {} (Ctrl-] moves on)", domain->name());
+    console().flush_guest_line(domain->name(), domain->console_line());
+  } else {
+    log::info("console: Octavo's prompt (Ctrl-] moves on, `help` helps)");
+    prompt.show();
+  }
+}
+
+/// Guest, next guest, …, prompt, first guest.
+void move_focus() {
+  Domain* first = nullptr;
+  Domain* next = nullptr;
+  bool passed_focus = false;
+  manager().for_each([&](Domain& domain) {
+    if (first == nullptr) first = &domain;
+    if (passed_focus && next == nullptr) next = &domain;
+    if (&domain == focus) passed_focus = true;
+  });
+  set_focus(focus == nullptr ? first : next);
+}
+
+void read_keys() {
+  while (const std::optional<u8> byte = arch::console_read()) {
+    if (*byte == ConsoleMux::k_switch_key) move_focus();
+    else if (focus == nullptr) prompt.key(*byte);
+    else keys.put(*byte);
+  }
+  while (!keys.empty() && focus != nullptr && focus->board().console_can_receive()) focus->board().console_receive(keys.take());
+}
+
+void settle_ended() {
+  manager().for_each([](Domain& domain) {
+    if (domain.state() == State::ended) manager().settle(domain);
+  });
+}
+
+/// The domain that had the focus is gone: the first of the others gets it, or the prompt.
+void find_focus() {
+  if (!focus_lost) return;
+  focus_lost = false;
+  move_focus();
+}
+
+/// With somebody waiting for the machine's verdict, it ends when no guest will ever run again.
+void end_if_done() {
+  bool alive = false;
+  manager().for_each([&](Domain& domain) { alive = alive || domain.state() != State::preserved; });
+  if (alive || !arch::exit_is_wanted()) return;
+  log::info("all guests have ended{}", manager().any_failed() ? ", and not all of them well" : "");
+  arch::exit_machine(manager().any_failed() ? arch::ExitCode::failed : arch::ExitCode::passed);
+}
+
+void switch_to(Domain& domain) {
+  if (loaded == &domain) return;
+  if (loaded != nullptr) loaded->vcpu().save_from_cpu();
+  domain.vcpu().load_on_cpu();
+  loaded = &domain;
+}
+}  // namespace
+
+bool has_focus(const Domain& domain) { return focus == &domain; }
+
+void forget(const Domain& domain) {
+  if (loaded == &domain) loaded = nullptr;
+  if (focus == &domain) {
+    focus = nullptr;
+    focus_lost = true;
+  }
+}
+
+void timer_needed(u64 deadline) {
+  if (armed && deadline >= *armed) return;
+  deadline = std::max(deadline, arch::uptime_ns() + k_least_quantum_ns);
+  if (!armed || deadline < *armed) arm(deadline);
+}
+
+void main_loop() {
+  manager().for_each([](Domain& domain) { if (focus == nullptr) focus = &domain; });
+  if (focus == nullptr) prompt.show();
+  const Domain* last = nullptr;
+  while (true) {
+    read_keys();
+    settle_ended();
+    end_if_done();
+    find_focus();
+    const u64 now = arch::uptime_ns();
+    if (armed && *armed <= now) armed.reset();  // it has fired
+    std::optional<u64> deadline;
+    usize runnable = 0;
+    const auto sooner = [&deadline](u64 time) { deadline = deadline ? std::min(*deadline, time) : time; };
+    manager().for_each([&](Domain& domain) {
+      if (domain.state() != State::running) return;
+      domain.advance_devices(now);
+      if (const std::optional<u64> due = domain.next_deadline()) sooner(std::max(*due, now + k_least_quantum_ns));
+      if (domain.runnable()) ++runnable;
+    });
+    Domain* const next = manager().next_runnable(last);
+    if (next == nullptr) {
+      arm(deadline);
+      arch::wait_for_interrupt();
+      continue;
+    }
+    if (runnable > 1) sooner(now + k_slice_ns);
+    if (next->vcpu().wants_short_slice()) sooner(now + k_short_slice_ns);
+    arm(deadline);
+    switch_to(*next);
+    next->p2m().users().note(arch::cpu_index());
+    last = next;
+    if (next->vcpu().run() == vcpu::SliceEnd::interrupted) arch::interrupt_window();
+  }
+}
+}  // namespace octavo::domain

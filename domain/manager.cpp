@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "domain/manager.hpp"
+
+#include <bit>
+#include <new>
+
+#include "arch/x86/platform.hpp"
+#include "domain/build.hpp"
+#include "domain/main_loop.hpp"
+#include "lib/log.hpp"
+#include "lib/never_destroyed.hpp"
+
+namespace octavo::domain {
+namespace {
+constinit NeverDestroyed<Manager> the_manager;
+constinit Image image_being_built;  // 5 KiB: too much for a stack
+}  // namespace
+
+Manager& manager() { return the_manager.value; }
+
+void Manager::initialize(const arch::BootInfo& boot, const MachineTraits& machine, const vcpu::Policies& policies) {
+  boot_ = &boot;
+  machine_ = machine;
+  policies_ = &policies;
+}
+
+Result<Domain*> Manager::create(usize module) {
+  if (module >= boot_->modules.size()) return fail(Error::not_found);
+  const arch::BootModule& file = boot_->modules[module];
+  const mm::Mapping<const std::byte> bytes(to_mfn(file.base), align_up(file.size, k_page_size) >> k_page_shift);
+  if (const auto checked = check_image(bytes.span().first(file.size), image_being_built); !checked) {
+    char text[160];
+    BufferSink why{text};
+    format_error(why, checked.error());
+    log::error("domain image {}: {}", file.name, why.view());
+    return fail(checked.error().code);
+  }
+  if (find(image_being_built.config.name) != nullptr) {
+    log::error("domain image {}: a domain named {} is there already", file.name, image_being_built.config.name);
+    return fail(Error::exists);
+  }
+  for (Slot& slot : slots_) {
+    if (slot.domain == nullptr) return build(slot, module, image_being_built);
+  }
+  log::error("domain image {}: {} domains are the most that there can be", file.name, k_slots);
+  return fail(Error::overflow);
+}
+
+Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
+  const std::string_view file = boot_->modules[module].name;
+  const u64 domain_frames = align_up(sizeof(Domain), k_page_size) >> k_page_shift;
+  const u64 context_frames = machine_.backend->context_frames();
+  const u64 own_frames = domain_frames + context_frames + 1;
+  const Order order{static_cast<unsigned>(std::bit_width(own_frames - 1))};
+
+  const Needs needs = needs_of(image);
+  const u64 free = mm::machine().statistics().free_frames();
+  if (needs.memory_frames + needs.table_frames + order.frames() > free) {
+    log::error("domain image {}: it needs {} MiB of memory and {} KiB of tables, and {} MiB are free", file,
+               needs.memory_frames >> 8, (needs.table_frames + order.frames()) * 4, free >> 8);
+    return fail(Error::out_of_memory);
+  }
+  const auto tag_of_slot = static_cast<u32>(&slot - slots_) + 1;
+  if (tag_of_slot > machine_.backend->tag_count()) {
+    log::error("domain image {}: the processor has no TLB tag left", file);
+    return fail(Error::overflow);
+  }
+
+  mm::Folio memory = OCTAVO_TRY(mm::machine().allocate(order, DomainId::hypervisor, mm::FrameKind::hypervisor));
+  // The hypervisor's own frames stay mapped as long as the domain lives.
+  u8* const storage = static_cast<u8*>(arch::map_frames(memory.mfn(), order.frames()));
+  const u64 context_at = domain_frames * k_page_size;
+  do ++last_id_; while (last_id_ == 0);  // 0 is the hypervisor
+  const DomainId id{last_id_};
+  arch::GuestContext& context = machine_.backend->make_context(storage + context_at, to_hpa(memory.mfn() + domain_frames));
+  const Parts parts{id, module, context, *policies_, storage + context_at + context_frames * k_page_size};
+  Domain* const domain = new (storage) Domain(parts, image.config);
+
+  const p2m::Configuration configuration{.domain = id,
+                                         .paging = machine_.paging,
+                                         .orders = leaf_orders(image, machine_.leaves_1g),
+                                         .tag = arch::TlbTag{tag_of_slot},
+                                         .table_frames = needs.table_frames,
+                                         .levels = 4,
+                                         .machine_limit = Mfn{u64{1} << (machine_.physical_bits - k_page_shift)}};
+  slot.domain = domain;
+  slot.memory = std::move(memory);
+  Result<void> built = domain->p2m().initialize(mm::machine(), configuration);
+  if (built) built = fill_memory(*domain, image, file);
+  if (!built) {
+    log::error("domain image {}: {}", file, built.error());
+    destroy(*domain);
+    return fail(built.error());
+  }
+  set_first_registers(context, image.registers);
+  context.set_nested_root(domain->p2m().root(), configuration.tag);
+  log::info("{}: domain {} runs, {} MiB, from {}", domain->name(), id, needs.memory_frames >> 8, file);
+  return domain;
+}
+
+void Manager::destroy(Domain& domain) {
+  for (Slot& slot : slots_) {
+    if (slot.domain != &domain) continue;
+    forget(domain);
+    const Order order = slot.memory.order();
+    slot.domain = nullptr;
+    domain.~Domain();
+    arch::unmap_frames(&domain, order.frames());
+    slot.memory.reset();
+    return;
+  }
+}
+
+void Manager::settle(Domain& domain) {
+  console().flush_guest_line(domain.name(), domain.console_line());
+  log::info("{}: {}{}", domain.name(), to_string(domain.ending()), domain.passed() ? "" : ", which is a failure");
+  if (!domain.passed()) note_failure();
+  Policy policy = Policy::destroy;
+  if (domain.ending() == Ending::powered_off) policy = domain.config().on_poweroff;
+  if (domain.ending() == Ending::reset) policy = domain.config().on_reboot;
+  if (domain.ending() == Ending::crashed) policy = domain.config().on_crash;
+  if (policy == Policy::preserve) return domain.preserve();
+  const usize module = domain.module();
+  destroy(domain);
+  if (policy == Policy::restart && !create(module)) note_failure();
+}
+
+Domain* Manager::find(std::string_view name_or_id) {
+  Domain* found = nullptr;
+  for_each([&](Domain& domain) {
+    char digits[8];
+    BufferSink id{digits};
+    format(id, "{}", domain.id());
+    if (domain.name() == name_or_id || id.view() == name_or_id) found = &domain;
+  });
+  return found;
+}
+
+usize Manager::count() const {
+  usize n = 0;
+  for (const Slot& slot : slots_) n += slot.domain != nullptr ? 1 : 0;
+  return n;
+}
+
+Domain* Manager::next_runnable(const Domain* last) {
+  usize start = 0;
+  for (usize i = 0; i < k_slots; ++i) {
+    if (last != nullptr && slots_[i].domain == last) start = i + 1;
+  }
+  for (usize i = 0; i < k_slots; ++i) {
+    Domain* const domain = slots_[(start + i) % k_slots].domain;
+    if (domain != nullptr && domain->runnable()) return domain;
+  }
+  return nullptr;
+}
+}  // namespace octavo::domain

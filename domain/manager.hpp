@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// All domains of the machine: their birth out of boot modules, their end, and what follows it. The main loop's CPU owns it.
+#pragma once
+#include "arch/x86/boot_info.hpp"
+#include "arch/x86/guest_context.hpp"
+#include "domain/domain.hpp"
+
+namespace octavo::domain {
+
+/// What all domains of this machine have in common.
+struct MachineTraits {
+  arch::Backend* backend = nullptr;
+  p2m::Paging paging = p2m::Paging::npt;
+  bool leaves_1g = false;            ///< the processor can map 1 GiB in nested tables
+  unsigned physical_bits = 36;       ///< MAXPHYADDR
+};
+
+class Manager {
+ public:
+  static constexpr usize k_slots = 32;
+
+  void initialize(const arch::BootInfo& boot, const MachineTraits& machine, const vcpu::Policies& policies);
+
+  /// Builds a domain from boot module `module` and lets it run. On failure the log says why and everything is as it was.
+  [[nodiscard]] Result<Domain*> create(usize module);
+  /// Gives back all that the domain had. Its pointer is dead afterwards.
+  void destroy(Domain& domain);
+  /// An ended domain: gone, built again, or kept for inspection, as its configuration says.
+  void settle(Domain& domain);
+
+  [[nodiscard]] Domain* find(std::string_view name_or_id);
+  [[nodiscard]] usize count() const;
+  void for_each(auto&& f) {
+    for (Slot& slot : slots_) {
+      if (slot.domain != nullptr) f(*slot.domain);
+    }
+  }
+  /// Round robin: the runnable domain after `last`, or the first; null when there is none.
+  [[nodiscard]] Domain* next_runnable(const Domain* last);
+
+  [[nodiscard]] const arch::BootInfo& boot() const { return *boot_; }
+  [[nodiscard]] bool any_failed() const { return any_failed_; }
+  /// Something that was asked for did not come about (an image was refused, a guest failed).
+  void note_failure() { any_failed_ = true; }
+
+ private:
+  /// A domain's own memory in the hypervisor: the Domain object, its vCPU's context, its extended state.
+  struct Slot {
+    Domain* domain = nullptr;
+    mm::Folio memory;
+  };
+  [[nodiscard]] Result<Domain*> build(Slot& slot, usize module, const Image& image);
+
+  const arch::BootInfo* boot_ = nullptr;
+  MachineTraits machine_;
+  const vcpu::Policies* policies_ = nullptr;
+  Slot slots_[k_slots];
+  u16 last_id_ = 0;
+  bool any_failed_ = false;
+};
+
+[[nodiscard]] Manager& manager();
+}  // namespace octavo::domain

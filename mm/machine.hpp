@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine's memory: a buddy allocator of orders 0..18 (F2) and the reference counts of folios (F3). A Folio is one counted
+// reference and the only thing that the allocator hands out; when the last reference is gone the folio goes back, dirty, and
+// is zeroed before anyone else gets it (F4). References that page tables hold are dropped by mm::Gather only, after the flush.
+#pragma once
+#include <array>
+#include <concepts>
+#include <span>
+#include <utility>
+
+#include "lib/lock.hpp"
+#include "mm/frame_table.hpp"
+
+namespace octavo::mm {
+
+class Machine;
+
+/// What the frames that are asked for must hold.
+enum class Contents : u8 { zero, any };
+
+/// A reference on a folio, by value; move-only. Dropping it may free the folio.
+class [[nodiscard]] Folio {
+ public:
+  Folio() = default;
+  /// Takes charge of `references` that keep() let go of.
+  Folio(Machine& machine, Mfn mfn, Order order, u32 references = 1)
+      : machine_(&machine), mfn_(mfn), references_(references), order_(order) {}
+  Folio(Folio&& other) noexcept { swap(other); }
+  Folio& operator=(Folio&& other) noexcept {
+    Folio taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  ~Folio() { reset(); }
+
+  [[nodiscard]] Mfn mfn() const { return mfn_; }      ///< the first frame that was asked for
+  [[nodiscard]] Order order() const { return order_; }  ///< what was asked for; the folio may be larger
+  explicit operator bool() const { return machine_ != nullptr; }
+  void reset();
+  /// The reference outlives the handle: it is now written down elsewhere (a table's entry, a pool's list).
+  Mfn keep() && {
+    machine_ = nullptr;
+    return mfn_;
+  }
+
+ private:
+  void swap(Folio& other) {
+    std::swap(machine_, other.machine_);
+    std::swap(mfn_, other.mfn_);
+    std::swap(references_, other.references_);
+    std::swap(order_, other.order_);
+  }
+  Machine* machine_ = nullptr;
+  Mfn mfn_{};
+  u32 references_ = 0;
+  Order order_{};
+};
+
+class Machine {
+ public:
+  struct Statistics {
+    u64 total_frames = 0;                          ///< all that was ever donated
+    u64 table_frames = 0;                          ///< the frame table's own size, outside of total_frames
+    std::array<u64, k_orders> free_blocks{};       ///< by order
+    std::array<u64, k_frame_kinds> frames{};       ///< by kind; the two free kinds add up to what free_blocks says
+    [[nodiscard]] u64 free_frames() const {
+      return frames[static_cast<usize>(FrameKind::free_clean)] + frames[static_cast<usize>(FrameKind::free_dirty)];
+    }
+  };
+
+  Machine() = default;
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  /// Makes the table for all_ram inside free_ram, where it breaks the fewest whole gigabytes, and donates the rest. Errors: as
+  /// FrameTable::lay_out; out_of_memory when no free range can hold the table.
+  [[nodiscard]] Result<void> initialize(std::span<const arch::MemoryRange> all_ram,
+                                        std::span<const arch::MemoryRange> free_ram);
+  /// Adds RAM that nobody uses any more (a boot module's). O(log). out_of_range: not RAM; exists: (partly) managed already.
+  [[nodiscard]] Result<void> donate(Mfn first, u64 count);
+
+  /// A folio of 2^order frames with one reference, from the smallest free run that serves. Zeroing happens outside the lock.
+  /// out_of_memory, or invalid_argument beyond order 18.
+  [[nodiscard]] Result<Folio> allocate(Order order, DomainId owner, FrameKind kind, Contents contents = Contents::zero);
+
+  /// A reference for every frame of [mfn, mfn + 2^order), which must lie in one folio of that owner and kind. not_found: no
+  /// folio there or not all of it; not_owner; busy: it is being freed or carved; overflow: the count is full.
+  [[nodiscard]] Result<Folio> reference(Mfn mfn, Order order, DomainId owner, FrameKind kind);
+
+  /// What is known about the folio that mfn lies in; a snapshot unless the caller holds a reference.
+  struct FolioInfo {
+    Mfn head;
+    Order order;
+    FrameKind kind;
+    DomainId owner;
+    u32 references;
+  };
+  [[nodiscard]] std::optional<FolioInfo> folio_at(Mfn mfn) const;
+
+  /// Cuts folios out of the one that holds `first`, so that [first, first + 2^part) is one of its own (F3); the rest becomes
+  /// the largest folios possible. `mapped(mfn, frames)` tells how many references belong to a run of frames, and their sum must
+  /// be all references that there are, else busy: nothing changes. Runs with none are freed.
+  [[nodiscard]] Result<void> carve(Mfn first, Order part, DomainId owner, auto&& mapped)
+    requires std::invocable<decltype(mapped), Mfn, u64>
+  {
+    Frame* frame = table_.head_of(first);
+    if (frame == nullptr) return fail(Error::not_found);
+    const FrameState state = frame->state();
+    const Mfn head = table_.mfn_of(*frame);
+    if (state.owner() != owner) return fail(Error::not_owner);
+    if (state.order() <= part) return {};
+    if (mapped(head, state.order().frames()) != state.references()) return fail(Error::busy);
+    OCTAVO_TRY(freeze(*frame, state));
+    Mfn rest = head;
+    for (unsigned order = state.order().value(); order-- > part.value();) {
+      const u64 half = Order{order}.frames();
+      const Mfn upper = rest + half;
+      const bool first_in_upper = first >= upper;
+      const Mfn cut = first_in_upper ? rest : upper;
+      settle(cut, FrameState{owner, state.kind(), Order{order}, static_cast<u32>(mapped(cut, half))});
+      if (first_in_upper) rest = upper;
+    }
+    settle(rest, FrameState{owner, state.kind(), part, static_cast<u32>(mapped(rest, part.frames()))});
+    return {};
+  }
+
+  [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] const FrameTable& table() const { return table_; }
+
+ private:
+  friend class Folio;
+  friend class Gather;
+
+  struct List {
+    u32 first = k_no_frame;
+    u32 last = k_no_frame;
+  };
+
+  /// Drops n references of the folio that holds mfn; frees it with the last.
+  void drop(Mfn mfn, u32 n);
+  Result<void> freeze(Frame& head, FrameState expected);
+  void settle(Mfn mfn, FrameState state);
+  void insert(Mfn mfn, Order order, FrameKind kind);
+  void link(Frame& frame, Order order, FrameKind kind);
+  void unlink(Frame& frame, Order order, FrameKind kind);
+  [[nodiscard]] u64& kind_frames(FrameKind kind) { return statistics_.frames[static_cast<usize>(kind)]; }
+
+  mutable SpinLock<LockRank::frame_table> lock_;
+  FrameTable table_;
+  std::array<List, k_orders> free_{};
+  u32 nonempty_ = 0;  ///< bit n: free_[n] has a block
+  Statistics statistics_{};
+};
+
+/// The one machine of the hypervisor. Host tests make their own.
+[[nodiscard]] Machine& machine();
+/// machine().initialize(...), once, at boot.
+[[nodiscard]] Result<void> initialize(std::span<const arch::MemoryRange> all_ram, std::span<const arch::MemoryRange> free_ram);
+}  // namespace octavo::mm

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The audit (P14): every entry of every table against the format, the frame table, the statistics and the pool. Read-only.
+#include <algorithm>
+
+#include "p2m/p2m.hpp"
+
+namespace octavo::p2m {
+namespace {
+void note(AuditReport& report, AuditReport::Finding finding, Gfn gfn) {
+  if (report.findings++ > 0) return;
+  report.first = finding;
+  report.first_gfn = gfn;
+}
+}  // namespace
+
+void P2m::audit_table(AuditReport& report, Mfn mfn, unsigned level, Gfn base) const {
+  using Finding = AuditReport::Finding;
+  ++report.tables;
+  const std::optional<mm::Machine::FolioInfo> own = machine_->folio_at(mfn);
+  if (!own || own->kind != mm::FrameKind::table || own->owner != configuration_.domain) note(report, Finding::wrong_owner, base);
+  const Order order = order_of_level(level);
+  const Table table(mfn);
+  for (unsigned i = 0; i < k_entries; ++i) {
+    const u64 entry = table.load(i);
+    const Gfn gfn = base + i * order.frames();
+    if (!format_->is_sound(entry, level)) {
+      note(report, Finding::unsound_entry, gfn);
+      continue;
+    }
+    if (format_->is_table(entry, level)) {
+      audit_table(report, Format::mfn_of(entry), level - 1, gfn);
+      continue;
+    }
+    const Leaf leaf = format_->decode_leaf(entry);
+    if (leaf.type == Type::invalid) continue;
+    if (level > k_max_leaf_level || !configuration_.orders.has(order)) {
+      note(report, Finding::order_not_allowed, gfn);
+      continue;
+    }
+    ++report.leaves[level][static_cast<usize>(leaf.type)];
+    if (!is_ram(leaf.type)) continue;
+    report.mapped_frames += order.frames();
+    const std::optional<mm::Machine::FolioInfo> folio = machine_->folio_at(leaf.mfn);
+    if (!folio || folio->kind != mm::FrameKind::guest || folio->owner != configuration_.domain) {
+      note(report, Finding::wrong_owner, gfn);
+    } else if (folio->order < order || folio->references < order.frames()) {
+      note(report, Finding::missing_references, gfn);
+    }
+  }
+}
+
+AuditReport P2m::audit() const {
+  LockGuard guard(lock_);
+  AuditReport report;
+  if (machine_ == nullptr) return report;
+  audit_table(report, root_, configuration_.levels - 1, Gfn{0});
+  if (report.tables != pool_.statistics().used) note(report, AuditReport::Finding::wrong_tables, Gfn{0});
+  for (unsigned level = 0; level < k_leaf_levels; ++level) {
+    if (!std::equal(std::begin(report.leaves[level]), std::end(report.leaves[level]), statistics_.leaves[level])) {
+      note(report, AuditReport::Finding::wrong_counts, Gfn{0});
+    }
+  }
+  return report;
+}
+}  // namespace octavo::p2m

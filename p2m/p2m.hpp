@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// p2m/: the only truth about a domain's guest-physical memory; its tables *are* the NPT or EPT that the hardware walks. Each
+// change is planned (may fail, nothing has happened), committed (cannot fail), gathered (flushed) and freed. A leaf of memory holds
+// one reference on its folio for every frame that it maps (P11), so splitting and promoting leave the counts alone.
+#pragma once
+#include <initializer_list>
+
+#include "lib/lock.hpp"
+#include "mm/gather.hpp"
+#include "p2m/format.hpp"
+#include "p2m/table.hpp"
+
+namespace octavo::p2m {
+
+/// A set of leaf orders out of {0, 9, 18}. 4K is always in it; a p2m takes 1G only together with 2M.
+class OrderSet {
+ public:
+  constexpr OrderSet(std::initializer_list<Order> orders) {
+    for (const Order order : orders) bits_ |= 1u << level_of_order(order);
+  }
+  [[nodiscard]] constexpr bool has(Order order) const { return order == k_order_4k || (bits_ >> level_of_order(order) & 1) != 0; }
+  /// The largest order in the set at which `alignment` is aligned and that `count` frames can hold.
+  [[nodiscard]] constexpr Order largest(u64 alignment, u64 count) const {
+    for (const Order order : {k_order_1g, k_order_2m}) {
+      if (has(order) && (alignment & (order.frames() - 1)) == 0 && count >= order.frames()) return order;
+    }
+    return k_order_4k;
+  }
+
+ private:
+  u32 bits_ = 1;
+};
+inline constexpr OrderSet k_all_orders{k_order_4k, k_order_2m, k_order_1g};
+
+enum class Paging : u8 { npt, ept };
+
+struct Configuration {
+  DomainId domain{};
+  Paging paging = Paging::npt;
+  OrderSet orders = k_all_orders;       ///< as the processor and the domain allow
+  arch::TlbTag tag = arch::TlbTag::none;
+  u64 table_frames = 0;                 ///< the pool's size, see table_frames_for()
+  unsigned levels = 4;
+  Mfn machine_limit{u64{1} << 40};      ///< 2^(MAXPHYADDR - 12)
+};
+
+/// Is told which guest frames may have changed, after the entries are unlinked and before anything is flushed or freed.
+/// Called under the p2m's lock.
+class Listener {
+ public:
+  virtual void unlinked(Gfn first, u64 count) = 0;
+
+ protected:
+  ~Listener() = default;
+};
+
+/// What lies at one gfn.
+struct Translation {
+  Mfn mfn{};          ///< of this very gfn; 0 where nothing is mapped
+  Type type = Type::invalid;
+  Access access{};
+  Order order{};      ///< of the leaf or of the hole
+  bool accessed = false;
+  bool dirty = false;
+};
+
+enum class SplitCause : u8 { set, unmap, change_type, count_ };
+inline constexpr unsigned k_split_causes = static_cast<unsigned>(SplitCause::count_);
+inline constexpr unsigned k_leaf_levels = k_max_leaf_level + 1;
+
+struct Statistics {
+  u64 leaves[k_leaf_levels][k_types] = {};  ///< entries by level and type; `invalid` is not counted
+  u64 splits[k_split_causes] = {};
+  u64 flushes = 0;
+  mm::TablePool::Statistics tables{};
+};
+
+/// What an audit found (P14).
+struct AuditReport {
+  enum class Finding : u8 { none, unsound_entry, order_not_allowed, wrong_owner, missing_references, wrong_counts, wrong_tables };
+  u64 findings = 0;
+  Finding first = Finding::none;
+  Gfn first_gfn{};
+  u64 tables = 0;                            ///< reached
+  u64 mapped_frames = 0;                     ///< of the domain's memory
+  u64 leaves[k_leaf_levels][k_types] = {};
+  [[nodiscard]] bool clean() const { return findings == 0; }
+};
+
+class P2m final : private mm::Gather::Client {
+ public:
+  P2m() : gather_(pool_, users_, *this) {}
+  ~P2m() { destroy(); }
+  P2m(const P2m&) = delete;
+  P2m& operator=(const P2m&) = delete;
+
+  /// Reserves the pool and makes the root. out_of_memory; invalid_argument for a configuration that makes no sense.
+  [[nodiscard]] Result<void> initialize(mm::Machine& machine, const Configuration& configuration);
+  /// Unlinks everything, flushes, returns every frame and table. May be called twice. No vCPU may be in the guest.
+  void destroy();
+
+  /// What NCR3 or EPTP points to.
+  [[nodiscard]] Hpa root() const { return to_hpa(root_); }
+  [[nodiscard]] const Configuration& configuration() const { return configuration_; }
+  [[nodiscard]] Gfn limit() const { return Gfn{order_of_level(configuration_.levels).frames()}; }
+  /// note(cpu) is due before a CPU enters the guest.
+  [[nodiscard]] mm::TagUsers& users() { return users_; }
+  void set_listener(Listener* listener) { listener_ = listener; }
+
+  /// What is at gfn; never changes anything. Lock-free. Beyond limit(): a hole of order 0.
+  [[nodiscard]] Translation lookup(Gfn gfn) const;
+
+  /// Maps [gfn, gfn + count) to [mfn, mfn + count) with the largest leaves that both alignments, the allowed orders and the
+  /// folios permit; takes the references. All or nothing. `type` is memory or mmio_direct.
+  /// Errors: invalid_argument, out_of_range; exists: a type there that may not become this one; not_found, not_owner, overflow: the
+  /// frames (see Machine::reference); busy: a folio that would lose a part is referenced by others; no_table_memory.
+  [[nodiscard]] Result<void> set_range(Gfn gfn, Mfn mfn, u64 count, Type type);
+  /// One leaf of exactly that order. misaligned, unsupported (order), otherwise as set_range.
+  [[nodiscard]] Result<void> set(Gfn gfn, Mfn mfn, Order order, Type type);
+  /// Makes [gfn, gfn + count) a hole of a type that maps nothing (invalid, pod, mmio_emulated). Memory that was there loses its
+  /// references, and is freed with the last. Errors as set_range.
+  [[nodiscard]] Result<void> set_hole(Gfn gfn, u64 count, Type type);
+  [[nodiscard]] Result<void> unmap_range(Gfn gfn, u64 count) { return set_hole(gfn, count, Type::invalid); }
+  /// Every entry of memory type `from` in the range becomes `to`; leaves that the range covers are not split, others in
+  /// the range are left alone. invalid_argument, out_of_range, no_table_memory.
+  [[nodiscard]] Result<void> change_type(Gfn gfn, u64 count, Type from, Type to);
+
+  [[nodiscard]] AuditReport audit() const;
+  [[nodiscard]] Statistics statistics() const;
+
+ private:
+  /// Where the walk for a gfn ended: an entry at the wanted level, or a leaf or hole above it.
+  struct Slot {
+    Table table;
+    unsigned index;
+    unsigned level;
+    u64 entry;
+  };
+  /// The tables that a plan needs. Pieces come in ascending order, so the last key at each level tells whether a table has been counted.
+  struct Plan {
+    u64 tables = 0;
+    u64 last_key[5] = {~u64{0}, ~u64{0}, ~u64{0}, ~u64{0}, ~u64{0}};
+  };
+
+  void before_flush() override;
+
+  [[nodiscard]] static unsigned index(Gfn gfn, unsigned level) {
+    return static_cast<unsigned>(gfn.value() >> 9 * level & (k_entries - 1));
+  }
+  [[nodiscard]] Slot find(Gfn gfn, unsigned level) const;
+  [[nodiscard]] Order mapping_order(Gfn gfn, Mfn mfn, u64 count, Type type) const;
+  [[nodiscard]] Result<void> check_range(Gfn gfn, u64 count) const;
+  [[nodiscard]] bool may_become(Gfn gfn, u64 count, Type type) const;
+  [[nodiscard]] Result<void> check_plan(const Plan& plan) const;
+  [[nodiscard]] Result<void> check_device_memory(Mfn mfn, Order order) const;
+  void plan_piece(Plan& plan, Gfn gfn, unsigned level) const;
+  /// f(Gfn, unsigned level, u64 entry) for each leaf and hole that [gfn, gfn + count) touches.
+  void each_entry(Gfn gfn, u64 count, auto&& f) const;
+  [[nodiscard]] Result<void> carve_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement);
+  [[nodiscard]] u64 references_from_tables(u64 gfn, Mfn mfn, u64 frames) const;
+
+  Slot descend(Gfn gfn, unsigned level, SplitCause cause);
+  void split(const Slot& slot, SplitCause cause);
+  u64 replace(const Slot& slot, u64 entry);
+  void put_entry(Gfn gfn, unsigned level, u64 entry, SplitCause cause);
+  void retype(const Slot& slot, Gfn gfn, Type to);
+  void release(Gfn gfn, unsigned level, u64 entry);
+  void release_tables(Gfn gfn, unsigned level, Mfn table);
+  void account(u64 entry, unsigned level, i64 n);
+  void note_changed(Gfn gfn, u64 count);
+  void audit_table(AuditReport& report, Mfn table, unsigned level, Gfn base) const;
+  [[nodiscard]] bool is_own_memory(u64 entry, unsigned level) const {
+    return !format_->is_table(entry, level) && is_ram(Format::type_of(entry));
+  }
+
+  mutable SpinLock<LockRank::p2m> lock_;
+  mm::Machine* machine_ = nullptr;
+  const Format* format_ = &k_npt;
+  Configuration configuration_{};
+  Mfn root_{};
+  mm::TablePool pool_;
+  mm::TagUsers users_;
+  mm::Gather gather_;
+  Listener* listener_ = nullptr;
+  Gfn changed_first_{};
+  Gfn changed_end_{};
+  Statistics statistics_{};
+};
+
+/// The tables that the all-4K worst case of these guest ranges needs (F7), the root included. Ranges are in frames, ascending and disjoint.
+struct FrameRange {
+  Gfn first;
+  u64 count = 0;
+};
+[[nodiscard]] u64 table_frames_for(std::span<const FrameRange> ranges, unsigned levels = 4);
+}  // namespace octavo::p2m

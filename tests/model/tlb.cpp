@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/model/tlb.hpp"
+
+#include <atomic>
+#include <sstream>
+
+namespace octavo::model {
+
+AdversarialTlb::AdversarialTlb(SimulatedMachine& machine, Nested format, arch::TlbTag tag, unsigned cpu)
+    : machine_(machine),
+      format_(format),
+      accessed_(u64{1} << (format == Nested::npt ? 5 : 8)),
+      dirty_(u64{1} << (format == Nested::npt ? 6 : 9)) {
+  machine.on_flush.push_back([this, tag, cpu](arch::TlbTag flushed, u64 cpus) {
+    if (flushed == tag && (cpus >> cpu & 1) != 0) flush();
+  });
+}
+
+std::optional<u64> AdversarialTlb::access(u64 root, u64 gfn, bool write) {
+  for (Translation& known : translations_) {
+    if (!covers(known, gfn) || (write && !known.walk.write)) continue;
+    if (write && !known.dirty) {
+      owed_.push_back({known.walk.entry_address[known.walk.last_level], known.entry_value, dirty_, root, gfn});
+      known.dirty = true;
+    }
+    return known.walk.mfn - known.first_gfn + gfn;
+  }
+  // The walk starts at the lowest table that a pointer is still cached for.
+  u64 table = root;
+  unsigned level = 3;
+  bool may_write = true, may_execute = true;
+  for (unsigned low = 0; low < 3; ++low) {
+    const auto found = pointers_.find({low, gfn >> 9 * (low + 1)});
+    if (found == pointers_.end()) continue;
+    table = found->second.table;
+    level = low;
+    may_write = found->second.write;
+    may_execute = found->second.execute;
+    break;
+  }
+  for (;; --level) {
+    const u64 address = table + 8 * (gfn >> 9 * level & 511);
+    const u64 entry = machine_.read64(Hpa{address});
+    const bool present = format_ == Nested::npt ? (entry & 1) != 0 : (entry & 7) != 0;
+    if (!present) return std::nullopt;
+    may_write = may_write && (entry >> 1 & 1) != 0;
+    may_execute = may_execute && (format_ == Nested::npt ? (entry >> 63) == 0 : (entry >> 2 & 1) != 0);
+    const u64 frame = entry >> 12 & ((u64{1} << 40) - 1);
+    if (level == 0 || (entry >> 7 & 1) != 0) {
+      if (write && !may_write) return std::nullopt;
+      owed_.push_back({address, entry, accessed_ | (write ? dirty_ : 0), root, gfn});
+      NestedWalk walk;
+      walk.result = NestedWalk::Result::mapped;
+      walk.read = true;
+      walk.write = may_write;
+      walk.execute = may_execute;
+      walk.order = 9 * level;
+      walk.mfn = frame;
+      walk.entry_address[level] = address;
+      walk.last_level = level;
+      translations_.push_back({gfn >> walk.order << walk.order, walk, entry, write});
+      return frame + gfn % (u64{1} << walk.order);
+    }
+    owed_.push_back({address, entry, accessed_, root, gfn});
+    table = frame << 12;
+    pointers_.try_emplace({level - 1, gfn >> 9 * level}, Pointer{table, may_write, may_execute});
+  }
+}
+
+void AdversarialTlb::settle_marks() {
+  const auto mark = [&](u64 address, u64 bits) {
+    std::atomic_ref<u64>(*reinterpret_cast<u64*>(machine_.at(Hpa{address}))).fetch_or(bits);
+  };
+  for (const Owed& owed : owed_) {
+    // Hardware marks by a locked read-modify-write, and only an entry that still says what the walk read. One that was
+    // unlinked together with its table still does. If it has changed, a write walks again before it counts.
+    if (((machine_.read64(Hpa{owed.entry_address}) ^ owed.entry_value) & ~(accessed_ | dirty_)) == 0) {
+      mark(owed.entry_address, owed.bits);
+    } else if ((owed.bits & dirty_) != 0) {
+      const NestedWalk now = nested_walk(machine_, format_, owed.root, owed.gfn);
+      if (now.result == NestedWalk::Result::mapped && now.write) mark(now.entry_address[now.last_level], owed.bits);
+    }
+  }
+  owed_.clear();
+}
+
+void AdversarialTlb::flush() {
+  settle_marks();
+  translations_.clear();
+  pointers_.clear();
+}
+
+std::string AdversarialTlb::stale(u64 root) const {
+  std::ostringstream problem;
+  for (const Translation& known : translations_) {
+    for (u64 gfn = known.first_gfn; gfn < known.first_gfn + (u64{1} << known.walk.order); gfn += known.walk.order > 9 ? 509 : known.walk.order > 0 ? 61 : 1) {
+      const NestedWalk now = nested_walk(machine_, format_, root, gfn);
+      const u64 reached = known.walk.mfn + (gfn - known.first_gfn);
+      if (now.result != NestedWalk::Result::mapped || now.mfn != reached) {
+        problem << "gfn " << std::hex << gfn << " still reaches mfn " << reached;
+        return problem.str();
+      }
+      if ((known.walk.write && !now.write) || (known.walk.execute && !now.execute)) {
+        problem << "gfn " << std::hex << gfn << " keeps rights that were taken away";
+        return problem.str();
+      }
+    }
+  }
+  for (const auto& [key, pointer] : pointers_) {
+    const auto [level, prefix] = key;
+    const NestedWalk now = nested_walk(machine_, format_, root, prefix << 9 * (level + 1));
+    if (now.last_level > level || (now.entry_address[level] & ~u64{0xFFF}) != pointer.table) {
+      problem << "a cached pointer leads to a table that is no longer linked: level " << level << " gfn " << std::hex
+              << (prefix << 9 * (level + 1));
+      return problem.str();
+    }
+  }
+  return {};
+}
+}  // namespace octavo::model

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// L3: each micro guest in a domain of its own. A guest reports in TAP; one that must die is in the table with the words that
+// the hypervisor has for it, and the hypervisor has to go on.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "tests/system/case.hpp"
+#include "tests/system/images.hpp"
+
+namespace octavo::system_test {
+namespace {
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+
+constexpr seconds k_limit{180};
+
+struct Death {
+  std::string_view guest, words;
+};
+constexpr std::string_view k_hole = "stopped: access to guest-physical memory that does not exist";
+constexpr Death k_deaths[] = {
+    {"bad_cli_hlt", "stopped: halted with interrupts disabled"},
+    {"bad_cr3_hole", k_hole},
+    {"bad_hole", k_hole},
+    {"bad_hole_write", k_hole},
+    {"bad_idt", "stopped: triple fault"},
+    {"bad_jump_hole", k_hole},
+    {"bad_paging", k_hole},
+    {"bad_triple_fault", "stopped: triple fault"},
+};
+
+/// The number behind `before` at the start of a line, or -1.
+long number_after(std::string_view console, std::string_view before) {
+  for (std::size_t at = 0; at < console.size(); at = std::min(console.find('\n', at), console.size()) + 1) {
+    if (!console.substr(at).starts_with(before)) continue;
+    long value = -1;
+    std::from_chars(console.data() + at + before.size(), console.data() + console.size(), value);
+    return value;
+  }
+  return -1;
+}
+
+long count_lines(std::string_view console, std::string_view start) {
+  long count = 0;
+  for (std::size_t at = 0; at < console.size(); at = std::min(console.find('\n', at), console.size()) + 1) {
+    count += console.substr(at).starts_with(start);
+  }
+  return count;
+}
+
+/// A plan, and exactly so many `ok` lines and nothing else.
+void expect_tap(const Ran& ran) {
+  const long plan = number_after(ran.output, "1.."), good = count_lines(ran.output, "ok "), bad = count_lines(ran.output, "not ok ");
+  if (plan <= 0) fail_case("expected a TAP plan 1..N; the guest gave none (see the log)");
+  if (bad != 0) fail_case(fmt::format("{} of {} tests in the guest failed, the first: {}", bad, plan, ran.output.substr(ran.output.find("not ok "), 200)));
+  if (good != plan) fail_case(fmt::format("expected {} `ok` lines as planned, counted {}", plan, good));
+}
+
+void live(const Bench& bench, const std::string& guest) {
+  const Ran ran = bench.run({build_guest(bench, guest)}, k_limit);
+  expect_tap(ran);
+  (void)ran.expect_status(0).expect_no_text("stopped:");
+}
+
+void die(const Bench& bench, const Death& death) {
+  const std::string guest{death.guest};
+  (void)bench.run({build_guest(bench, guest)}, k_limit)
+      .expect_status(1)
+      .expect_in_order({guest + ": " + std::string{death.words}, "rip", "last exits", "all guests have ended, and not all of them well"})
+      .expect_no_text("not ok")
+      .expect_no_text("went on after");
+}
+
+/// One dies, the other must not notice.
+void die_beside(const Bench& bench) {
+  const std::string bad = build_guest(bench, "bad_triple_fault"), good = build_good_guest(bench);
+  (void)bench.run({bad, good}, k_limit)
+      .expect_status(1)
+      .expect_text("bad_triple_fault: stopped: triple fault")
+      .expect_text(std::string{"good| "} + k_good_guest_text)
+      .expect_text("good: debug exit\n")
+      .expect_text("all guests have ended, and not all of them well");
+}
+}  // namespace
+
+void add_guest_cases(std::vector<Case>& cases, const fs::path& build) {
+  std::vector<std::string> guests;
+  std::error_code none_built;
+  for (const auto& entry : fs::directory_iterator(build / "guests", none_built)) {
+    if (entry.path().extension() == ".elf") guests.push_back(entry.path().stem().string());
+  }
+  std::sort(guests.begin(), guests.end());
+  if (guests.empty()) {
+    cases.push_back({"guest/there are some", 3, [](const Bench&) { fail_case("expected micro guests in build/guests: none was built"); }});
+    return;
+  }
+  for (const std::string& guest : guests) {
+    const auto death = std::find_if(std::begin(k_deaths), std::end(k_deaths), [&](const Death& one) { return one.guest == guest; });
+    if (death != std::end(k_deaths)) cases.push_back({"guest/" + guest, 3, [death](const Bench& bench) { die(bench, *death); }});
+    else cases.push_back({"guest/" + guest, 3, [guest](const Bench& bench) { live(bench, guest); }});
+  }
+  cases.push_back({"guest/one dies beside another", 3, die_beside});
+}
+}  // namespace octavo::system_test

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a vCPU asks of the domain that it belongs to. vcpu/ knows the processor; guest memory policy, devices and
+// hypercalls are behind this interface.
+#pragma once
+#include <optional>
+
+#include "arch/x86/exit.hpp"
+#include "lib/error.hpp"
+
+namespace octavo::walk {
+class GuestBytes;
+}
+
+namespace octavo::vcpu {
+class Vcpu;
+
+/// What becomes of a guest access that the nested tables stopped.
+enum class MemoryVerdict : u8 {
+  retry,  ///< the translation is there now; let the guest do it again
+  stop,   ///< nothing is there and nothing will be; the domain has been stopped, with a reason
+};
+
+/// Why a domain stops without wishing to.
+enum class CrashCause : u8 { triple_fault, memory_hole, invalid_state, unhandled_exit, halted_for_ever, task_switch };
+[[nodiscard]] constexpr const char* to_string(CrashCause cause) {
+  switch (cause) {
+    case CrashCause::triple_fault: return "triple fault";
+    case CrashCause::memory_hole: return "access to guest-physical memory that does not exist";
+    case CrashCause::invalid_state: return "the processor refused the guest's state";
+    case CrashCause::unhandled_exit: return "an exit that Octavo does not handle";
+    case CrashCause::halted_for_ever: return "halted with interrupts off, for ever";
+    case CrashCause::task_switch: return "a hardware task switch, which Octavo does not emulate";
+  }
+  return "?";
+}
+
+/// The structures of the KVM-compatible clock.
+enum class ClockPage : u8 { system_time, wall_clock };
+
+class Environment {
+ public:
+  [[nodiscard]] virtual u32 port_read(u16 port, unsigned size) = 0;
+  virtual void port_write(u16 port, unsigned size, u32 value) = 0;
+  [[nodiscard]] virtual bool interrupt_pending() = 0;
+  [[nodiscard]] virtual u8 acknowledge_interrupt() = 0;
+  [[nodiscard]] virtual MemoryVerdict memory_fault(const arch::MemoryFault& fault) = 0;
+  virtual void hypercall(Vcpu& vcpu) = 0;
+  /// The guest wrote MSR_KVM_SYSTEM_TIME (or _WALL_CLOCK): fill in the structure at gpa.
+  virtual void clock_page(Vcpu& vcpu, Gpa gpa, ClockPage which) = 0;
+  virtual void crashed(Vcpu& vcpu, CrashCause cause) = 0;
+  [[nodiscard]] virtual walk::GuestBytes& guest_memory() = 0;
+
+ protected:
+  ~Environment() = default;
+};
+}  // namespace octavo::vcpu

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the processor would have done: one function for each kind of exit that the guest's own instruction caused.
+#include "vcpu/instruction.hpp"
+#include "vcpu/msr_policy.hpp"
+#include "vcpu/vcpu.hpp"
+#include "walk/copy.hpp"
+
+namespace octavo::vcpu {
+
+using arch::Event;
+using arch::Exit;
+using arch::Gpr;
+
+namespace {
+constexpr usize k_longest_instruction = 15;
+
+CodeSize code_size_of(unsigned bits) {
+  return bits == 64 ? CodeSize::bits64 : bits == 32 ? CodeSize::bits32 : CodeSize::bits16;
+}
+}  // namespace
+
+/// The instruction at RIP, read through the guest's own translation. Nothing: its bytes are not (or no longer) one of
+/// `expected`, or not readable; the guest then runs into whatever is there by itself.
+std::optional<Instruction> Vcpu::fetch(InstructionSet expected) {
+  u8 bytes[k_longest_instruction];
+  const unsigned bits = code_size();
+  u64 address = context_.regs.rip;
+  if (bits != 64) address = static_cast<u32>(context_.segment(arch::SegmentName::cs).base + static_cast<u32>(address));
+  const walk::Privilege privilege = context_.cpl() == 3 ? walk::Privilege::user : walk::Privilege::supervisor;
+  const walk::Fetched got = walk::fetch_instruction(environment_.guest_memory(), paging_mode(), privilege, Gva{address}, bytes);
+  return decode({bytes, got.size}, code_size_of(bits), expected);
+}
+
+/// Where the instruction that exited ends; nothing as with fetch().
+std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionSet expected) {
+  if (exit.next_rip != 0) return exit.next_rip;
+  const std::optional<Instruction> instruction = fetch(expected);
+  if (!instruction) return std::nullopt;
+  return rip_after(instruction->length);
+}
+
+u64 Vcpu::rip_after(u8 length) const {
+  const u64 next = context_.regs.rip + length;
+  return code_size() == 64 ? next : static_cast<u32>(next);
+}
+
+walk::Mode Vcpu::paging_mode() {
+  const arch::ControlState c = context_.control();
+  walk::PagingRegisters registers{c.cr0, c.cr3, c.cr4, c.efer, 0, {}};
+  if ((c.cr4 & arch::cr4::pae) != 0 && (c.efer & arch::efer::lma) == 0 && (c.cr0 & arch::cr0::pg) != 0) {
+    // Under nested paging the processor reads the PDPTEs at each walk (APM Vol. 2, 15.25.10), and so do we. It has just
+    // fetched through them, so their reserved bits are its business (QEMU sets an accessed bit there, for one).
+    Gpa address{c.cr3 & 0xFFFFFFE0};
+    for (u64& pdpte : registers.pdptes) {
+      pdpte = environment_.guest_memory().read_entry(address, sizeof pdpte).value_or(0) & ~walk::pdpte_reserved_bits(cpuid_.physical_bits());
+      address += sizeof pdpte;
+    }
+  }
+  return walk::make_mode(registers, {cpuid_.physical_bits(), true, cpuid_.gigabyte_pages(), cpuid_.is_amd()});
+}
+
+void Vcpu::on_cpuid(const Exit& exit) {
+  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::cpuid});
+  if (!next) return;
+  arch::GuestRegisters& r = context_.regs;
+  const u32 leaf = static_cast<u32>(r[Gpr::rax]);
+  constexpr u32 xsave_leaf = 0xD;
+  const u64 xcr0 = leaf == xsave_leaf && cpuid_.xcr0_mask() != 0 ? arch::xcr0() & cpuid_.xcr0_mask() : 0;
+  const CpuidResult result = cpuid_.lookup(leaf, static_cast<u32>(r[Gpr::rcx]), context_.control().cr4, xcr0);
+  r[Gpr::rax] = result.eax;
+  r[Gpr::rbx] = result.ebx;
+  r[Gpr::rcx] = result.ecx;
+  r[Gpr::rdx] = result.edx;
+  complete_instruction(*next);
+}
+
+void Vcpu::on_port_io(const Exit& exit) {
+  const arch::PortAccess& io = exit.io;
+  if (io.is_string) [[unlikely]] return on_string_io(exit);
+  u64& rax = context_.regs[Gpr::rax];
+  const u64 mask = low_bits(io.size * 8u);
+  if (io.is_in) {
+    const u64 value = environment_.port_read(io.port, io.size) & mask;
+    rax = io.size == 4 ? value : (rax & ~mask) | value;
+  } else {
+    environment_.port_write(io.port, io.size, static_cast<u32>(rax & mask));
+  }
+  complete_instruction(io.next_rip);
+}
+
+void Vcpu::on_hypercall(const Exit& exit) {
+  if (context_.cpl() != 0) return inject_ud();
+  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::vmmcall, InstructionKind::vmcall});
+  if (!next) return;
+  environment_.hypercall(*this);
+  complete_instruction(*next);
+}
+
+bool Vcpu::on_halt(const Exit& exit) {
+  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::hlt});
+  if (!next) return false;
+  complete_instruction(*next);
+  if (context_.event_pending()) return false;
+  if ((context_.regs.rflags & arch::rflags::if_) == 0) {
+    crash(CrashCause::halted_for_ever);
+    return false;
+  }
+  if (environment_.interrupt_pending()) return false;
+  halted_ = true;
+  return true;
+}
+
+void Vcpu::on_cache_control(const Exit& exit) {
+  // Guest memory is write-back and no device bypasses the caches, so there is nothing that a flush could change.
+  if (const auto next = next_rip(exit, InstructionSet{InstructionKind::invd, InstructionKind::wbinvd})) complete_instruction(*next);
+}
+
+void Vcpu::on_exception(const Exit& exit) {
+  if (exit.vector == arch::vector::mc) arch::panic("machine check while a guest was running");
+  if (exit.vector == arch::vector::ud) {
+    // VMCALL is an undefined opcode on AMD; we accept it as VMMCALL (docs/architecture.md).
+    if (context_.cpl() == 0 && fetch(InstructionSet{InstructionKind::vmcall})) return on_hypercall(exit);
+    return inject_ud();
+  }
+  if (exit.vector == arch::vector::ac) return inject_fault(Event::exception(exit.vector, 0));
+  inject_fault(Event::exception(exit.vector));
+}
+
+void Vcpu::on_memory(const Exit& exit) {
+  if (environment_.memory_fault(exit.memory) == MemoryVerdict::stop) crash(CrashCause::memory_hole);
+}
+}  // namespace octavo::vcpu

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vcpu/vcpu.hpp"
+
+#include "lib/log.hpp"
+
+namespace octavo::vcpu {
+
+using arch::Exit;
+using arch::ExitKind;
+using arch::Gpr;
+
+Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, const Policies& policies, void* extended_state, u64 host_tsc_at_birth)
+    : context_(context), environment_(environment), cpuid_(policies.cpuid), msrs_(policies.msrs), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
+  context_.set_tsc_offset(tsc_offset_);
+}
+
+SliceEnd Vcpu::run() {
+  short_slice_ = false;
+  if (halted_) {
+    if (!environment_.interrupt_pending()) return SliceEnd::halted;
+    halted_ = false;
+  }
+  while (!stop_requested_) {
+    if (environment_.interrupt_pending()) take_interrupts();
+    const Exit& exit = context_.run();
+    ++counters_.exits[static_cast<unsigned>(exit.kind)];
+    trace_.record(context_.regs.rip, exit);
+    switch (exit.kind) {
+      case ExitKind::interrupt:
+      case ExitKind::nmi: return SliceEnd::interrupted;
+      case ExitKind::interrupt_window: ++counters_.interrupt_windows; break;
+      case ExitKind::port_io: on_port_io(exit); break;
+      case ExitKind::cpuid: on_cpuid(exit); break;
+      case ExitKind::read_msr: on_read_msr(exit); break;
+      case ExitKind::write_msr: on_write_msr(exit); break;
+      case ExitKind::hypercall: on_hypercall(exit); break;
+      case ExitKind::memory: on_memory(exit); break;
+      case ExitKind::halt:
+        if (on_halt(exit)) return SliceEnd::halted;
+        break;
+      case ExitKind::control_register: on_control_register(exit); break;
+      case ExitKind::set_xcr: on_set_xcr(exit); break;
+      case ExitKind::cache_control: on_cache_control(exit); break;
+      case ExitKind::exception: on_exception(exit); break;
+      case ExitKind::read_pmc: inject_gp(); break;  // no counters are offered: every index is invalid
+      case ExitKind::monitor_wait:
+      case ExitKind::virtualization_instruction: inject_ud(); break;  // CPUID offers none of them
+      case ExitKind::triple_fault: crash(CrashCause::triple_fault); break;
+      case ExitKind::invalid_guest_state: on_invalid_state(); break;
+      case ExitKind::task_switch: crash(CrashCause::task_switch); break;
+      case ExitKind::pause:
+      case ExitKind::invalidate_page:
+      case ExitKind::read_tsc:
+      case ExitKind::debug_register:
+      case ExitKind::unknown:
+      case ExitKind::count: crash(CrashCause::unhandled_exit); break;
+    }
+  }
+  return SliceEnd::stopped;
+}
+
+/// An interrupt is pending at the controller: inject it, or see to it that the guest exits when it can be.
+bool Vcpu::take_interrupts() {
+  if (context_.can_take_interrupt()) {
+    context_.inject(arch::Event::interrupt(environment_.acknowledge_interrupt()));
+    ++counters_.injected_interrupts;
+    return true;
+  }
+  if (!context_.request_interrupt_window()) short_slice_ = true;
+  return false;
+}
+
+void Vcpu::load_on_cpu() {
+  arch::load_extended_state(extended_state_, cpuid_.xcr0_mask(), xcr0_);
+  arch::load_debug_addresses(debug_addresses_);
+}
+
+void Vcpu::save_from_cpu() {
+  if (cpuid_.xcr0_mask() != 0) xcr0_ = arch::xcr0() & cpuid_.xcr0_mask();
+  arch::save_extended_state(extended_state_, cpuid_.xcr0_mask());
+  arch::save_debug_addresses(debug_addresses_);
+}
+
+void Vcpu::inject_fault(const arch::Event& event) {
+  // An event that an exit cut short is dropped for the fault that its delivery met: the guest's handler returns to where it
+  // happens again, or, for an interrupt, the controller still has it in service.
+  context_.inject(event);
+  ++counters_.injected_exceptions;
+}
+
+void Vcpu::complete_instruction(u64 next_rip) {
+  context_.regs.rip = next_rip;
+  context_.regs.rflags &= ~arch::rflags::rf;
+  context_.clear_interrupt_shadow();
+  if ((context_.regs.rflags & arch::rflags::tf) != 0) [[unlikely]] {
+    context_.set_dr6(context_.control().dr6 | (1u << 14));  // BS: single step (SDM Vol. 3, 17.2.3)
+    inject_fault(arch::Event::exception(arch::vector::db));
+  }
+}
+
+void Vcpu::crash(CrashCause cause) {
+  request_stop();
+  environment_.crashed(*this, cause);
+}
+
+unsigned Vcpu::code_size() const {
+  const arch::Segment cs = context_.segment(arch::SegmentName::cs);
+  if ((context_.control().efer & arch::efer::lma) != 0 && cs.is_long()) return 64;
+  return cs.is_32bit() ? 32 : 16;
+}
+
+void Vcpu::print(Sink& sink) {
+  const arch::GuestRegisters& r = context_.regs;
+  constexpr const char* names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                   "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
+  for (unsigned i = 0; i < 16; ++i) format(sink, "{} {:016x}{}", names[i], r.gpr[i], i % 4 == 3 ? "\n" : "  ");
+  const arch::ControlState c = context_.control();
+  format(sink, "rip {:016x}  rflags {:08x}  cpl {}  code {} bit{}\n", r.rip, r.rflags, context_.cpl(), code_size(),
+         halted_ ? "  halted" : "");
+  format(sink, "cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}  efer {:04x}  dr6 {:08x}  dr7 {:08x}\n", c.cr0, c.cr2, c.cr3, c.cr4,
+         c.efer, c.dr6, c.dr7);
+  constexpr const char* segments[] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
+  for (unsigned i = 0; i < 8; ++i) {
+    const arch::Segment s = context_.segment(static_cast<arch::SegmentName>(i));
+    format(sink, "{:<4} {:04x} base {:016x} limit {:08x} attr {:04x}{}", segments[i], s.selector, s.base, s.limit, s.attributes,
+           i % 2 == 1 ? "\n" : "  ");
+  }
+  const arch::TableRegister gdt = context_.gdt(), idt = context_.idt();
+  format(sink, "gdt  {:016x} limit {:04x}  idt {:016x} limit {:04x}\n", gdt.base, gdt.limit, idt.base, idt.limit);
+}
+}  // namespace octavo::vcpu
