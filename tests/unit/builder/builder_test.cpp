@@ -154,6 +154,23 @@ TEST_CASE("builder: a failed write leaves the old image and no litter") {
   CHECK(folder.files() == files + 1);
 }
 
+TEST_CASE("builder: zeros at the end of a segment are not carried") {
+  Folder folder;
+  prepared(folder);
+  Bytes initrd(9000);
+  initrd[4095] = std::byte{1};
+  folder.write("initrd", initrd);
+  REQUIRE(build_file(folder / "web.toml", folder / "web.dom"));
+  const Bytes bytes = *read_file(folder / "web.dom");
+  domain::Image image;
+  REQUIRE(inspect_image(bytes, image));
+  const auto read = std::ranges::find(image.segments(), "initrd", &domain::ImageSegment::label);
+  REQUIRE(read != image.segments().end());
+  CHECK(read->memory_size == 9000);
+  CHECK(read->data.size() == 4096);
+  CHECK(read->data.back() == std::byte{1});
+}
+
 TEST_CASE("builder: no input is overwritten") {
   Folder folder;
   prepared(folder);
