@@ -13,7 +13,7 @@ const char* to_string(State state) {
 }
 
 const char* to_string(Ending ending) {
-  constexpr const char* names[] = {"none", "powered off", "reset", "debug exit", "crashed", "destroyed"};
+  constexpr const char* names[] = {"none", "powered off", "asked for a reset", "debug exit", "crashed", "destroyed"};
   return names[static_cast<usize>(ending)];
 }
 
@@ -64,8 +64,9 @@ vcpu::MemoryVerdict Domain::memory_fault(const arch::MemoryFault& fault) {
   const p2m::Translation there = p2m_.lookup(to_gfn(fault.gpa));
   const bool permitted = fault.write ? there.access.write : fault.fetch ? there.access.execute : there.access.read;
   if (permitted) return vcpu::MemoryVerdict::retry;  // somebody was faster, or the hardware's TLB was stale
-  log::error("{}: {} of guest-physical {:x}, where there is {}", name(), fault.write ? "write" : fault.fetch ? "fetch" : "read",
-             fault.gpa, there.type == p2m::Type::invalid ? "nothing" : p2m::to_string(there.type));
+  log::error("{}: no memory at guest-physical {:x} to {}{}{}", name(), fault.gpa,
+             fault.write ? "write" : fault.fetch ? "execute" : "read", fault.in_guest_tables ? ", for the guest's page tables" : "",
+             there.type == p2m::Type::invalid ? "" : ": what is there forbids it");
   return vcpu::MemoryVerdict::stop;
 }
 

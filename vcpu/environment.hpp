@@ -28,7 +28,7 @@ enum class CrashCause : u8 { triple_fault, memory_hole, invalid_state, unhandled
     case CrashCause::memory_hole: return "access to guest-physical memory that does not exist";
     case CrashCause::invalid_state: return "the processor refused the guest's state";
     case CrashCause::unhandled_exit: return "an exit that Octavo does not handle";
-    case CrashCause::halted_for_ever: return "halted with interrupts disabled";
+    case CrashCause::halted_for_ever: return "halted with interrupts off, for ever";
     case CrashCause::task_switch: return "a hardware task switch, which Octavo does not emulate";
   }
   return "?";

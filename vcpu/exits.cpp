@@ -36,7 +36,11 @@ std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionSet expected) {
   if (exit.next_rip != 0) return exit.next_rip;
   const std::optional<Instruction> instruction = fetch(expected);
   if (!instruction) return std::nullopt;
-  const u64 next = context_.regs.rip + instruction->length;
+  return rip_after(instruction->length);
+}
+
+u64 Vcpu::rip_after(u8 length) const {
+  const u64 next = context_.regs.rip + length;
   return code_size() == 64 ? next : static_cast<u32>(next);
 }
 
@@ -59,7 +63,10 @@ void Vcpu::on_cpuid(const Exit& exit) {
   const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::cpuid});
   if (!next) return;
   arch::GuestRegisters& r = context_.regs;
-  const CpuidResult result = cpuid_.lookup(static_cast<u32>(r[Gpr::rax]), static_cast<u32>(r[Gpr::rcx]), context_.control().cr4, xcr0_);
+  const u32 leaf = static_cast<u32>(r[Gpr::rax]);
+  constexpr u32 xsave_leaf = 0xD;
+  const u64 xcr0 = leaf == xsave_leaf && cpuid_.xcr0_mask() != 0 ? arch::xcr0() & cpuid_.xcr0_mask() : 0;
+  const CpuidResult result = cpuid_.lookup(leaf, static_cast<u32>(r[Gpr::rcx]), context_.control().cr4, xcr0);
   r[Gpr::rax] = result.eax;
   r[Gpr::rbx] = result.ebx;
   r[Gpr::rcx] = result.ecx;
@@ -121,34 +128,5 @@ void Vcpu::on_exception(const Exit& exit) {
 
 void Vcpu::on_memory(const Exit& exit) {
   if (environment_.memory_fault(exit.memory) == MemoryVerdict::stop) crash(CrashCause::memory_hole);
-}
-
-void Vcpu::on_control_register(const Exit& exit) {
-  const auto instruction = fetch(InstructionSet{InstructionKind::mov_to_cr});
-  if (!instruction || instruction->system_register != 4 || !instruction->general_register) return;
-  if (!write_cr4(context_.regs.gpr[*instruction->general_register])) return inject_gp();
-  const u64 next = context_.regs.rip + instruction->length;
-  complete_instruction(code_size() == 64 ? next : static_cast<u32>(next));
-  static_cast<void>(exit);
-}
-
-/// MOV to CR4 (SDM Vol. 3, 2.5): false for a value that raises #GP(0).
-bool Vcpu::write_cr4(u64 value) {
-  const arch::ControlState c = context_.control();
-  if ((value & ~cpuid_.cr4_mask()) != 0) return false;
-  if ((c.efer & arch::efer::lma) != 0 && (value & arch::cr4::pae) == 0) return false;
-  context_.set_cr4(value);
-  return true;
-}
-
-void Vcpu::on_set_xcr(const Exit& exit) {
-  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::xsetbv});
-  if (!next) return;
-  const arch::GuestRegisters& r = context_.regs;
-  const u64 value = (r[Gpr::rdx] << 32) | static_cast<u32>(r[Gpr::rax]);
-  if (context_.cpl() != 0 || static_cast<u32>(r[Gpr::rcx]) != 0 || !cpuid_.xcr0_valid(value)) return inject_gp();
-  xcr0_ = value;
-  arch::set_xcr0(value);
-  complete_instruction(*next);
 }
 }  // namespace octavo::vcpu

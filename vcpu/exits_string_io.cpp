@@ -61,7 +61,7 @@ void Vcpu::on_string_io(const arch::Exit& exit) {
   r[Gpr::rdi] = registers.rdi;
   switch (progress.kind) {
     case StringProgress::Kind::complete:
-      return complete_instruction(exit.io.next_rip != 0 ? exit.io.next_rip : r.rip + instruction->length);
+      return complete_instruction(exit.io.next_rip != 0 ? exit.io.next_rip : rip_after(instruction->length));
     case StringProgress::Kind::unfinished: return;
     case StringProgress::Kind::exception:
       if (progress.exception.vector == arch::vector::pf) context_.set_cr2(progress.exception.cr2);

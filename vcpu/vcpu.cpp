@@ -46,7 +46,7 @@ SliceEnd Vcpu::run() {
       case ExitKind::monitor_wait:
       case ExitKind::virtualization_instruction: inject_ud(); break;  // CPUID offers none of them
       case ExitKind::triple_fault: crash(CrashCause::triple_fault); break;
-      case ExitKind::invalid_guest_state: crash(CrashCause::invalid_state); break;
+      case ExitKind::invalid_guest_state: on_invalid_state(); break;
       case ExitKind::task_switch: crash(CrashCause::task_switch); break;
       case ExitKind::pause:
       case ExitKind::invalidate_page:
@@ -76,6 +76,7 @@ void Vcpu::load_on_cpu() {
 }
 
 void Vcpu::save_from_cpu() {
+  if (cpuid_.xcr0_mask() != 0) xcr0_ = arch::xcr0() & cpuid_.xcr0_mask();
   arch::save_extended_state(extended_state_, cpuid_.xcr0_mask());
   arch::save_debug_addresses(debug_addresses_);
 }

@@ -74,7 +74,7 @@ class Vcpu {
  private:
   bool take_interrupts();
 
-  // One function for each kind of exit: vcpu/exits.cpp, vcpu/exits_msr.cpp, vcpu/exits_string_io.cpp.
+  // One function for each kind of exit: vcpu/exits.cpp, exits_control.cpp, exits_msr.cpp, exits_string_io.cpp.
   void on_cpuid(const arch::Exit& exit);
   void on_read_msr(const arch::Exit& exit);
   void on_write_msr(const arch::Exit& exit);
@@ -85,6 +85,7 @@ class Vcpu {
   void on_set_xcr(const arch::Exit& exit);
   void on_cache_control(const arch::Exit& exit);
   void on_exception(const arch::Exit& exit);
+  void on_invalid_state();
   void on_memory(const arch::Exit& exit);
   bool on_halt(const arch::Exit& exit);
 
@@ -92,7 +93,10 @@ class Vcpu {
   void complete_instruction(u64 next_rip);
   [[nodiscard]] std::optional<Instruction> fetch(InstructionSet expected);
   [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionSet expected);
+  [[nodiscard]] u64 rip_after(u8 length) const;
+  [[nodiscard]] bool write_cr0(u64 value);
   [[nodiscard]] bool write_cr4(u64 value);
+  [[nodiscard]] std::optional<u16> lmsw_operand(const Instruction& instruction, u64 next_rip);
   [[nodiscard]] u64 msr_state(MsrState state) const;
   [[nodiscard]] bool set_msr_state(MsrState state, u64 value);
   void inject_gp() { inject_fault(arch::Event::exception(arch::vector::gp, 0)); }
@@ -105,7 +109,8 @@ class Vcpu {
   const MsrPolicy& msrs_;
   void* extended_state_;
   u64 tsc_offset_;
-  u64 xcr0_ = 1;
+  u64 xcr0_ = 1;  ///< while another vCPU has the CPU
+  u8 cr8_ = 0;
   u64 system_time_msr_ = 0;
   u64 wall_clock_msr_ = 0;
   u64 debug_addresses_[4] = {};

@@ -6,6 +6,12 @@ void set_xcr0(u64 value) {
   asm volatile("xsetbv" ::"c"(0), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)));
 }
 
+u64 xcr0() {
+  u32 low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return u64{high} << 32 | low;
+}
+
 void save_extended_state(void* area, u64 mask) {
   if (mask == 0) {
     asm volatile("fxsave64 (%0)" ::"r"(area) : "memory");

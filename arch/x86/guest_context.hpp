@@ -101,8 +101,10 @@ class Backend {
 /// processor without XSAVE (FXSAVE then). load leaves XCR0 = xcr0, the guest's own.
 void save_extended_state(void* area, u64 mask);
 void load_extended_state(const void* area, u64 mask, u64 xcr0);
-/// XCR0 of the guest whose state is loaded; a value that the caller has checked.
+/// XCR0 of the guest whose state is loaded; a value that the caller has checked. It is read from the processor, not
+/// remembered: QEMU 7.2 does not exit for XSETBV.
 void set_xcr0(u64 value);
+[[nodiscard]] u64 xcr0();
 /// DR0..DR3, likewise.
 void save_debug_addresses(u64 (&dr)[4]);
 void load_debug_addresses(const u64 (&dr)[4]);

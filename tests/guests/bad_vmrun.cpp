@@ -1,32 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// The instructions of hardware virtualization, which CPUID does not offer to a guest: #UD at both privilege levels,
-// whatever RAX says.
+// The instructions of hardware virtualization, which CPUID does not offer to a guest: #UD at both privilege levels, whatever RAX
+// says. With SVM switched on, as it is while a guest runs, the processor checks privilege and address first (APM Vol. 3), and
+// Octavo does not hide that (docs/CAVEATS.md): there SVM's own instructions may be #GP(0) too, but nothing else.
 #include "machine.hpp"
 #include "tap.hpp"
 
 namespace {
+/// #UD; or, where the processor may check something first, #GP(0).
+bool refused(const Fault& f, bool may_be_gp) {
+  return (f.vector == x86::k_ud || (may_be_gp && machine::on_octavo() && f.vector == x86::k_gp)) && f.error == 0;
+}
+
 const struct {
   const char* name;
   void (*run)(u64 rax);
+  bool svm = false;
 } instructions[] = {
     {"VMRUN", [](u64 rax) { asm volatile("vmrun"
-                                         : "+a"(rax)::"memory"); }},
+                                         : "+a"(rax)::"memory"); }, true},
     {"VMLOAD", [](u64 rax) { asm volatile("vmload"
-                                          : "+a"(rax)::"memory"); }},
+                                          : "+a"(rax)::"memory"); }, true},
     {"VMSAVE", [](u64 rax) { asm volatile("vmsave"
-                                          : "+a"(rax)::"memory"); }},
+                                          : "+a"(rax)::"memory"); }, true},
     {"STGI",
      [](u64) {
        asm volatile("stgi" ::: "memory");
-     }},
+     }, true},
     {"CLGI",
      [](u64) {
        asm volatile("clgi" ::: "memory");
-     }},
+     }, true},
     {"INVLPGA", [](u64 rax) { asm volatile("invlpga %%rax, %%ecx" ::"a"(rax), "c"(0)
-                                           : "memory"); }},
+                                           : "memory"); }, true},
     {"SKINIT", [](u64 rax) { asm volatile("skinit" ::"a"(rax)
-                                          : "memory"); }},
+                                          : "memory"); }, true},
     {"VMXON", [](u64 rax) { asm volatile("vmxon %0" ::"m"(rax)
                                          : "memory", "cc"); }},
     {"VMPTRLD", [](u64 rax) { asm volatile("vmptrld %0" ::"m"(rax)
@@ -60,11 +67,11 @@ void guest_main() {
     bool all = true;
     for (const u64 rax : values) {
       const Fault f = attempt([&] { i.run(rax); });
-      all = all && f.vector == x86::k_ud && f.error == 0;
-      if (f.vector != x86::k_ud) print("# RAX ", hex(rax), ": ", tap::describe(f).c_str(), "\n");
+      all = all && refused(f, i.svm && rax != 0);
+      if (!refused(f, i.svm && rax != 0)) print("# RAX ", hex(rax), ": ", tap::describe(f).c_str(), "\n");
     }
     tap::check(all, Text(i.name, " at CPL 0 is #UD").c_str());
     const Fault user = attempt_user([&] { i.run(0); });
-    tap::check(user.vector == x86::k_ud, Text(i.name, " at CPL 3 is #UD").c_str());
+    tap::check(refused(user, i.svm), Text(i.name, " at CPL 3 is #UD").c_str());
   }
 }

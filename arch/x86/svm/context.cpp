@@ -32,7 +32,10 @@ Context::Context(Hpa hpa) : vmcb_hpa_(hpa + (reinterpret_cast<u64>(&vmcb_) - rei
 void Context::reset() {
   new (&vmcb_) Vmcb{};  // all zero
   ControlArea& c = vmcb_.control;
-  c.intercept_cr_write = 1u << 4;  // CR4: its reserved bits are checked in software (docs/emulators.md, pitfall 3)
+  // CR0 and CR4 are checked in software (docs/emulators.md, pitfall 3); CR8 would reach the host's V_IRQ, and a write to it
+  // while an interrupt window is open stops QEMU 7.2.
+  c.intercept_cr_read = 1u << 8;
+  c.intercept_cr_write = 1u << 0 | 1u << 4 | 1u << 8;
   c.intercept_exceptions = k_intercepted_exceptions;
   c.intercept3 = intercept3::intr | intercept3::nmi | intercept3::init | intercept3::rdpmc | intercept3::cpuid |
                  intercept3::invd | intercept3::hlt | intercept3::invlpga | intercept3::ioio | intercept3::msr |
