@@ -53,7 +53,10 @@ void print_page_fault(Sink& sink, u64 error) {
   format(sink, "address {:016x}: {} {}{}{}\n", read_cr2(), (error & 16) != 0 ? "fetch" : (error & 2) != 0 ? "write" : "read",
          (error & 1) != 0 ? "not permitted" : "not mapped", (error & 4) != 0 ? ", from user mode" : "",
          (error & 8) != 0 ? ", reserved bit set in an entry" : "");
-  if (is_guard_page(read_cr2())) sink.put("this is the guard page under a stack: the stack overflowed\n");
+}
+
+void print_overflow(Sink& sink) {
+  if (is_guard_page(read_cr2())) sink.put("CR2 is in the guard page under a stack: the stack overflowed\n");
 }
 
 void print_selector_error(Sink& sink, u64 error) {
@@ -85,7 +88,10 @@ void panic_on_exception(const InterruptFrame& f) {
   print_head(sink, k_exception_names[f.vector]);
   format(sink, "error code {:x}\n", f.error_code);
   switch (static_cast<Exception>(f.vector)) {
-    case Exception::page_fault: print_page_fault(sink, f.error_code); break;
+    case Exception::page_fault:
+      print_page_fault(sink, f.error_code);
+      [[fallthrough]];
+    case Exception::double_fault: print_overflow(sink); break;
     case Exception::invalid_tss: case Exception::segment_not_present: case Exception::stack: case Exception::general_protection:
       print_selector_error(sink, f.error_code);
       break;

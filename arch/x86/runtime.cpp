@@ -111,5 +111,5 @@ void operator delete(void*, std::size_t) noexcept { octavo::arch::panic("operato
 
 // What libstdc++'s headers call instead of throwing, e.g. string_view::substr() from beyond the end.
 namespace std {
-[[noreturn]] void __throw_out_of_range_fmt(const char* what, ...) { octavo::arch::panic(what); }
+void __throw_out_of_range_fmt(const char* what, ...) { octavo::arch::panic(what); }
 }  // namespace std

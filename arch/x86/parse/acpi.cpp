@@ -16,10 +16,10 @@ Trigger trigger_of(u16 flags) { return (flags >> 2 & 3) == 3 ? Trigger::level : 
 
 void add_cpu(Madt& madt, u32 apic_id, u32 flags) {
   if ((flags & 1) == 0) return;  // not enabled; "online capable" ones would be hot-plugged
-  if (madt.cpu_count == k_max_cpus) { ++madt.cpus_ignored; return; }
   for (usize i = 0; i < madt.cpu_count; ++i) {
     if (madt.apic_ids[i] == apic_id) return;  // some firmware lists a CPU in both forms
   }
+  if (madt.cpu_count == k_max_cpus) { ++madt.cpus_ignored; return; }
   madt.apic_ids[madt.cpu_count++] = apic_id;
 }
 

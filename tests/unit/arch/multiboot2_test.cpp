@@ -94,7 +94,7 @@ TEST_CASE("multiboot2: any one wrong byte does no harm") {
   Structure s = whole();
   const Builder b = s.finish();
   for (usize at = 0; at < b.bytes.size(); ++at) {
-    for (const u8 flip : {0x01, 0x80, 0xff}) {
+    for (const u8 flip : {u8{0x01}, u8{0x80}, u8{0xff}}) {
       Builder damaged = b;
       damaged.bytes[at] = static_cast<u8>(damaged.bytes[at] ^ flip);
       const Cut exact(damaged.view(), damaged.bytes.size());
