@@ -14,7 +14,6 @@ namespace octavo::boot {
 namespace {
 using arch::panic;
 
-constexpr u64 k_first_mib = 1 << 20;
 constexpr usize k_max_ranges = 256, k_max_modules = arch::Multiboot2Info::k_max_modules;
 
 /// Text of the loader's in storage of ours.
@@ -62,7 +61,6 @@ void read_memory_map(const arch::Multiboot2Info& info) {
     }
   }
   free_ram = all_ram;
-  must(free_ram.remove(0, k_first_mib));
 }
 
 void read_modules(const arch::Multiboot2Info& info) {

@@ -15,11 +15,13 @@
 #include "arch/x86/per_cpu.hpp"
 #include "arch/x86/power.hpp"
 #include "arch/x86/registers.hpp"
+#include "arch/x86/smp.hpp"
 #include "arch/x86/uart.hpp"
 #include "arch/x86/version.hpp"
 #include "arch/x86/wall_clock.hpp"
 #include "boot/loader.hpp"
 #include "boot/options.hpp"
+#include "boot/secondary_cpus.hpp"
 #include "domain/main.hpp"
 #include "lib/log.hpp"
 
@@ -30,6 +32,9 @@ using namespace arch;
 /// What this version can use; a mode that lands adds itself here.
 constexpr ModeSet k_landed{.npt = true};
 
+constexpr u64 k_first_mib = 1 << 20;
+constexpr u64 k_last_start_page = 0x9f000;  ///< STARTUP can name any page below 1 MiB, but above this are devices
+
 /// The sentence has been said; there is nothing left to do, and nothing that repeats.
 [[noreturn]] void stop() { exit_machine(ExitCode::failed); }
 
@@ -39,6 +44,7 @@ void load_early_descriptors() {
   PerCpu& self = this_cpu();
   const u64 top = reinterpret_cast<u64>(fault_stack + sizeof fault_stack);
   for (const InterruptStack stack : {InterruptStack::double_fault, InterruptStack::nmi, InterruptStack::machine_check}) set_interrupt_stack(self, stack, top);
+  make_interrupt_table();
   load_descriptors(self);
 }
 
@@ -66,6 +72,15 @@ MemoryRange early_memory_range() {
     if (range.size > best.size) best = range;
   }
   return best;
+}
+
+/// A page below 1 MiB that nobody uses; not page 0, which firmware does.
+std::optional<Hpa> trampoline_page() {
+  for (const MemoryRange& range : information().free_ram) {
+    const u64 end = std::min(range.base.value() + range.size, k_last_start_page + k_page_size);
+    if (range.base.value() < end && end > 2 * k_page_size) return Hpa{end - k_page_size};
+  }
+  return std::nullopt;
 }
 
 void print_machine() {
@@ -104,6 +119,22 @@ void start_clock() {
   log::info("clock: TSC at {} kHz by {}; timer: {}", clock::tsc_hz() / 1000, clock::source(), clock::apic_timer_hz() == 0 ? "TSC deadline" : "local APIC");
 }
 
+void start_other_cpus() {
+  smp::initialize();
+  const auto& madt = acpi::machine().madt;
+  if (!madt || madt->cpu_count < 2) return;
+  if (const auto page = trampoline_page()) start_secondary_cpus(*madt, *page);
+  else log::warning("no page below 1 MiB is free, so the other CPUs cannot be started");
+  log::info("{} of {} CPUs are up", cpu_count(), madt->cpu_count);
+}
+
+/// What boot took, and the first MiB, where firmware and legacy devices are not always honest about what they use.
+void keep_boot_memory() {
+  const MemoryRange taken = early_memory::close();
+  keep(taken.base, taken.size);
+  keep(Hpa{0}, k_first_mib);
+}
+
 void choose_virtualization() {
   const PagingChoice choice = choose_paging(features(), k_landed);
   for (usize i = 0; i < k_paging_modes; ++i) {
@@ -122,8 +153,8 @@ void choose_virtualization() {
   start_interrupts();
   start_clock();
   choose_virtualization();
-  const MemoryRange taken = early_memory::close();
-  keep(taken.base, taken.size);
+  start_other_cpus();
+  keep_boot_memory();
   domain::main(information());
 }
 
@@ -139,7 +170,8 @@ void choose_virtualization() {
   __builtin_unreachable();
 }
 
-[[noreturn]] void bring_up(Hpa loader_information) {
+/// Not inlined: nothing that reads FS may move above adopt_per_cpu().
+[[noreturn, gnu::noinline]] void bring_up(Hpa loader_information) {
   load_early_descriptors();
   com1().initialize();
   log::set_sink(&console());
@@ -156,10 +188,7 @@ void choose_virtualization() {
   build_page_tables(information().all_ram);
   const CpuStacks stacks = map_stacks(0);
   use_page_tables();
-  PerCpu& self = this_cpu();
-  set_interrupt_stack(self, InterruptStack::double_fault, stacks.double_fault);
-  set_interrupt_stack(self, InterruptStack::nmi, stacks.nmi);
-  set_interrupt_stack(self, InterruptStack::machine_check, stacks.machine_check);
+  set_interrupt_stacks(this_cpu(), stacks);
   switch_stack(stacks.ordinary, go_on);
 }
 }  // namespace

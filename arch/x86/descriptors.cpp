@@ -27,11 +27,13 @@ void set_interrupt_stack(PerCpu& self, InterruptStack stack, u64 top) {
   self.task_state.ist[static_cast<u8>(stack) - 1] = top;
 }
 
-void load_descriptors(PerCpu& self) {
-  // Every CPU writes the same gates; the first one makes them.
+void make_interrupt_table() {
   for (unsigned vector = 0; vector < 256; ++vector) {
     interrupt_table[vector] = make_interrupt_gate(reinterpret_cast<u64>(octavo_interrupt_stubs) + vector * 16, stack_for(vector));
   }
+}
+
+void load_descriptors(PerCpu& self) {
   self.task_state.io_map_base = sizeof(TaskState);
   const u64 task_state = reinterpret_cast<u64>(&self.task_state);
   u64* const entries = self.descriptors.entries;

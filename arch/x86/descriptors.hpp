@@ -44,7 +44,9 @@ struct Gate {
 }
 
 struct PerCpu;
-/// Makes and loads GDT, TSS and IDT for the CPU whose block this is. Selectors and IDT are valid afterwards.
+/// Fills the IDT, which all CPUs share. The boot CPU, once, before load_descriptors().
+void make_interrupt_table();
+/// Makes GDT and TSS for the CPU whose block this is and loads them and the IDT.
 void load_descriptors(PerCpu& self);
 /// Where `stack` of this CPU ends; valid at once.
 void set_interrupt_stack(PerCpu& self, InterruptStack stack, u64 top);

@@ -84,6 +84,7 @@ void use_deadline_timer() {
 }
 void set_deadline(u64 tsc) { write_msr(Msr::tsc_deadline, tsc); }
 
+bool can_address(u32 apic_id) { return mode == Mode::msr || (mode == Mode::memory && apic_id < 0xff); }
 void send(u32 apic_id, Vector vector) { send_command(apic_id, k_command_assert | static_cast<u32>(vector)); }
 void send_init(u32 apic_id) { send_command(apic_id, k_command_assert | k_command_init); }
 void send_startup(u32 apic_id, u8 start_page) { send_command(apic_id, k_command_assert | k_command_startup | start_page); }

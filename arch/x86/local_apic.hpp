@@ -23,6 +23,8 @@ void start_timer(u32 count);
 void use_deadline_timer();
 void set_deadline(u64 tsc);
 
+/// Without x2APIC a command reaches only the ids 0 to 254.
+[[nodiscard]] bool can_address(u32 apic_id);
 void send(u32 apic_id, Vector vector);
 /// INIT, then STARTUP at page `start_page` (below 256), for the AP's start.
 void send_init(u32 apic_id);

@@ -4,6 +4,7 @@
 #include "arch/x86/cpu_features.hpp"
 #include "arch/x86/early_memory.hpp"
 #include "arch/x86/layout.hpp"
+#include "arch/x86/per_cpu.hpp"
 #include "arch/x86/platform.hpp"
 #include "arch/x86/registers.hpp"
 
@@ -126,6 +127,12 @@ CpuStacks map_stacks(unsigned index) {
   stacks.machine_check = map_stack(linear, k_interrupt_stack);
   stacks.ordinary = map_stack(linear, k_ordinary_stack);
   return stacks;
+}
+
+void set_interrupt_stacks(PerCpu& cpu, const CpuStacks& stacks) {
+  set_interrupt_stack(cpu, InterruptStack::double_fault, stacks.double_fault);
+  set_interrupt_stack(cpu, InterruptStack::nmi, stacks.nmi);
+  set_interrupt_stack(cpu, InterruptStack::machine_check, stacks.machine_check);
 }
 
 bool is_mapped(u64 linear) {

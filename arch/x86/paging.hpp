@@ -26,6 +26,9 @@ struct CpuStacks {
 };
 /// Stacks for CPU `index`, an unmapped page under each. Boot only.
 [[nodiscard]] CpuStacks map_stacks(unsigned index);
+struct PerCpu;
+/// Tells the TSS of that CPU about the stacks for interrupts.
+void set_interrupt_stacks(PerCpu& cpu, const CpuStacks& stacks);
 
 /// Is there a translation for this linear address? Walks the tables in use, so it never faults.
 [[nodiscard]] bool is_mapped(u64 linear);

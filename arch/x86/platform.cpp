@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The processor's half of platform.hpp. Elsewhere: time and timers in clock.cpp, panic in panic.cpp.
+// The processor's half of platform.hpp. Elsewhere: time and timers in clock.cpp, other CPUs in smp.cpp, panic in
+// panic.cpp.
 #include "arch/x86/platform.hpp"
 
 #include "arch/x86/clock.hpp"
@@ -11,16 +12,12 @@
 #include "arch/x86/uart.hpp"
 
 namespace octavo::arch {
-namespace {
-constinit FlushHook flush_hook = nullptr;
-}
-
-void set_flush_hook(FlushHook hook) { flush_hook = hook; }
-
 unsigned cpu_index() { return this_cpu().index; }
-unsigned cpu_count() { return 1; }
 
-void relax() { asm volatile("pause"); }
+void relax() {
+  asm volatile("pause");
+  smp::answer_requests();
+}
 
 void lock_rank_enter([[maybe_unused]] unsigned rank) {
 #ifndef NDEBUG
@@ -38,10 +35,6 @@ void lock_rank_leave([[maybe_unused]] unsigned rank) {
 
 void* map_frames(Mfn mfn, u64 /*frames*/) { return direct_map(to_hpa(mfn)); }
 void unmap_frames(void* /*address*/, u64 /*frames*/) {}
-
-void flush_tag(TlbTag tag, u64 cpus) {
-  if ((cpus >> cpu_index() & 1) != 0 && flush_hook != nullptr) flush_hook(tag);
-}
 
 // STI takes effect after the next instruction: the NOP here, the HLT below, so that no interrupt falls between the two.
 void interrupt_window() { asm volatile("sti\nnop\ncli" : : : "memory"); }

@@ -2,7 +2,7 @@
 // The real-time clock against the MC146818A data sheet; time conversions and the calendar against known dates.
 #include <catch2/catch.hpp>
 
-#include "devices/calendar.hpp"
+#include "lib/calendar.hpp"
 #include "devices/rtc.hpp"
 #include "devices/ticks.hpp"
 #include "tests/unit/devices/fakes.hpp"

@@ -53,8 +53,8 @@ class FakeEnvironment final : public vcpu::Environment, private walk::GuestBytes
 struct Fixture {
   FakeContext context;
   FakeEnvironment environment;
-  vcpu::CpuidPolicy cpuid;
-  vcpu::Vcpu vcpu{context, environment, cpuid, nullptr, 0};
+  vcpu::Policies policies;
+  vcpu::Vcpu vcpu{context, environment, policies, nullptr, 0};
 
   Fixture() { context.regs.rip = 0x1000; }
   void code(std::initializer_list<u8> bytes) { std::copy(bytes.begin(), bytes.end(), environment.memory.begin() + 0x1000); }
