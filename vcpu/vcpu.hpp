@@ -89,7 +89,8 @@ class Vcpu {
   /// RIP moves past an instruction that was completed in software; the interrupt shadow ends; with TF set, #DB follows.
   void complete_instruction(u64 next_rip);
   [[nodiscard]] std::optional<Instruction> fetch(InstructionSet expected);
-  [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionSet expected);
+  [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionKind expected);
+  [[nodiscard]] u8 plain_length(InstructionKind expected);
   void try_again();
   void unreachable(Gpa gpa, bool write);
   [[nodiscard]] u64 rip_after(u8 length) const;
