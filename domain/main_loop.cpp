@@ -116,6 +116,11 @@ void switch_to(Domain& domain) {
 
 bool has_focus(const Domain& domain) { return focus == &domain; }
 
+void give_focus(Domain& domain) {
+  focus = &domain;
+  focus_lost = false;
+}
+
 void forget(const Domain& domain) {
   if (loaded == &domain) loaded = nullptr;
   if (focus == &domain) {
@@ -160,9 +165,12 @@ void main_loop() {
     if (runnable > 1) sooner(now + k_slice_ns);
     arm(deadline);
     switch_to(*next);
-    next->p2m().users().note(arch::cpu_index());
     last = next;
-    if (next->vcpu().run() == vcpu::SliceEnd::interrupted) arch::interrupt_window();
+    mm::TagUsers& users = next->p2m().users();
+    users.enter(arch::cpu_index());
+    const vcpu::SliceEnd end = next->vcpu().run();
+    users.leave(arch::cpu_index());
+    if (end == vcpu::SliceEnd::interrupted) arch::interrupt_window();
   }
 }
 }  // namespace octavo::domain
