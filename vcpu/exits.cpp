@@ -66,6 +66,7 @@ std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionKind expected) {
 u8 Vcpu::plain_length(InstructionKind expected) {
   const Encoding plain = plain_encoding(expected);
   u8 bytes[walk::k_peek_bytes];
+  const mm::ReadSection section;  // one for the whole walk
   if (plain.length == 0 || !context_.in_64bit_code() ||
       !walk::peek_executed(environment_.guest_memory(), context_.control().cr3, context_.regs.rip, bytes)) {
     return 0;
