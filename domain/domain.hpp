@@ -63,13 +63,15 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   void print(Sink& sink);
 
   // vcpu::Environment
-  u32 port_read(u16 port, unsigned size) override { return board_.read(port, size); }
+  u32 port_read(u16 port, unsigned size) override;
   void port_write(u16 port, unsigned size, u32 value) override;
   bool interrupt_pending() override { return board_.interrupt_pending(); }
   u8 acknowledge_interrupt() override { return board_.acknowledge_interrupt(); }
   vcpu::MemoryVerdict memory_fault(const arch::MemoryFault& fault) override;
   void hypercall(vcpu::Vcpu& vcpu) override;
   void clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) override;
+  void tsc_written(u64 before, u64 after) override;
+  void interrupt_delayed() override;
   void crashed(vcpu::Vcpu& vcpu, vcpu::CrashCause cause) override;
   walk::GuestBytes& guest_memory() override { return memory_; }
 
@@ -84,6 +86,8 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   u64 now_ns() const override;
 
  private:
+  void keep_deadline();
+
   DomainId id_;
   usize module_;
   ImageConfig config_;  ///< without the texts, which lie in the image
@@ -92,7 +96,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   State state_ = State::running;
   Ending ending_ = Ending::none;
   u32 exit_code_ = 0;
-  u64 unknown_hypercalls_ = 0;
+  bool clock_page_failed_ = false;
   u64 start_ns_;  ///< uptime_ns() at birth
   GuestLine console_line_;
   p2m::P2m p2m_;

@@ -12,7 +12,6 @@ namespace octavo::domain {
 namespace {
 
 constexpr u64 k_slice_ns = 10'000'000;
-constexpr u64 k_short_slice_ns = 50'000;
 /// No guest's timer makes this CPU stir more often.
 constexpr u64 k_least_quantum_ns = 20'000;
 
@@ -22,6 +21,7 @@ class KeyBuffer {
   void put(u8 byte) {
     if (used_ < sizeof bytes_) bytes_[(first_ + used_++) % sizeof bytes_] = byte;
   }
+  void clear() { used_ = 0; }
   [[nodiscard]] bool empty() const { return used_ == 0; }
   u8 take() {
     const u8 byte = bytes_[first_];
@@ -51,6 +51,7 @@ void arm(std::optional<u64> deadline) {
 
 void set_focus(Domain* domain) {
   focus = domain;
+  keys.clear();  // what was typed for one guest is not for another
   console().put("\n");
   if (domain != nullptr) {
     log::info("console: {} (Ctrl-] moves on)", domain->name());
@@ -120,6 +121,7 @@ void forget(const Domain& domain) {
   if (focus == &domain) {
     focus = nullptr;
     focus_lost = true;
+    keys.clear();
   }
 }
 
@@ -156,7 +158,6 @@ void main_loop() {
       continue;
     }
     if (runnable > 1) sooner(now + k_slice_ns);
-    if (next->vcpu().wants_short_slice()) sooner(now + k_short_slice_ns);
     arm(deadline);
     switch_to(*next);
     last = next;

@@ -21,7 +21,7 @@ struct Death {
 };
 constexpr std::string_view k_hole = "stopped: access to guest-physical memory that does not exist";
 constexpr Death k_deaths[] = {
-    {"bad_cli_hlt", "stopped: halted with interrupts disabled"},
+    {"bad_cli_hlt", "stopped: halted with interrupts off"},
     {"bad_cr3_hole", k_hole},
     {"bad_hole", k_hole},
     {"bad_hole_write", k_hole},
