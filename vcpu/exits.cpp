@@ -69,6 +69,7 @@ std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionKind expected) {
 u8 Vcpu::plain_length(InstructionKind expected) {
   const Encoding plain = plain_encoding(expected);
   u8 bytes[walk::k_peek_bytes];
+  const mm::ReadSection section;  // one for the whole walk
   if (plain.length == 0 || !context_.in_64bit_code() ||
       !walk::peek_executed(environment_.guest_memory(), context_.control().cr3, context_.regs.rip, bytes)) {
     return 0;
@@ -172,7 +173,9 @@ bool Vcpu::on_halt(const Exit& exit) {
 
 void Vcpu::on_cache_control(const Exit& exit) {
   // Guest memory is write-back and no device bypasses the caches, so there is nothing that a flush could change.
-  const auto next = next_rip(exit, exit.wbinvd ? InstructionKind::wbinvd : InstructionKind::invd);
+  // QEMU 7.2 reports INVD as WBINVD.
+  std::optional<u64> next = next_rip(exit, exit.wbinvd ? InstructionKind::wbinvd : InstructionKind::invd);
+  if (!next && exit.wbinvd) next = next_rip(exit, InstructionKind::invd);
   if (!next) return try_again();
   complete_instruction(*next);
 }

@@ -9,8 +9,9 @@ using arch::Exit;
 using arch::ExitKind;
 using arch::Gpr;
 
-Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, const Policies& policies, void* extended_state, u64 host_tsc_at_birth)
-    : context_(context), environment_(environment), cpuid_(policies.cpuid), msrs_(policies.msrs), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
+Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, mm::TagUsers& users, const Policies& policies,
+           void* extended_state, u64 host_tsc_at_birth)
+    : context_(context), environment_(environment), users_(users), cpuid_(policies.cpuid), msrs_(policies.msrs), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
   context_.set_tsc_offset(tsc_offset_);
   // A zeroed XSAVE area means initial state but for these two: XRSTOR takes MXCSR, and FXRSTOR both, from the area as they are
   // (SDM Vol. 1, table 10-2 and 13.8.1).
@@ -26,9 +27,12 @@ SliceEnd Vcpu::run() {
     if (!environment_.interrupt_pending()) return SliceEnd::halted;
     halted_ = false;
   }
+  const unsigned cpu = arch::cpu_index();
   while (!stop_requested_) {
     if (environment_.interrupt_pending()) take_interrupts();
+    users_.enter(cpu);
     const Exit& exit = context_.run();
+    users_.leave(cpu);
     ++counters_.exits[static_cast<unsigned>(exit.kind)];
     trace_.record(context_.regs.rip, exit);
     switch (exit.kind) {
@@ -95,6 +99,7 @@ void Vcpu::inject_fault(const arch::Event& event) {
 }
 
 void Vcpu::complete_instruction(u64 next_rip) {
+  retries_ = 0;
   context_.regs.rip = next_rip;
   context_.regs.rflags &= ~arch::rflags::rf;
   context_.clear_interrupt_shadow();

@@ -61,8 +61,9 @@ struct Fixture {
   FakeContext context;
   FakeEnvironment environment;
   vcpu::Policies policies;
+  mm::TagUsers users;
   alignas(64) u8 extended_state[4096] = {};
-  vcpu::Vcpu vcpu{context, environment, policies, extended_state, 0};
+  vcpu::Vcpu vcpu{context, environment, users, policies, extended_state, 0};
 
   Fixture() { context.regs.rip = 0x1000; }
   void code(std::initializer_list<u8> bytes) { std::copy(bytes.begin(), bytes.end(), environment.memory.begin() + 0x1000); }
