@@ -83,6 +83,14 @@ void die_beside(const Bench& bench) {
       .expect_text("good: debug exit\n")
       .expect_text("all guests have ended, and not all of them well");
 }
+/// What a panic leaves behind: which build, where, what the guests did last, and the command that shows it again.
+void panic(const Bench& bench) {
+  const std::string image = build_guest(bench, "bad_exit_storm");
+  (void)bench.converse({image}, k_limit, {{"domain 1 runs", "\x1d"}, {"Octavo's prompt", "panic\r"}})
+      .expect_status(3)
+      .expect_in_order({"the operator asked for it", "octavo::domain::", "to see it again: octavo run --icount --memory", "bad_exit_storm.dom",
+                        "domain bad_exit_storm:", "last exits"});
+}
 }  // namespace
 
 void add_guest_cases(std::vector<Case>& cases, const fs::path& build) {
@@ -102,5 +110,6 @@ void add_guest_cases(std::vector<Case>& cases, const fs::path& build) {
     else cases.push_back({"guest/" + guest, 3, [guest](const Bench& bench) { live(bench, guest); }});
   }
   cases.push_back({"guest/one dies beside another", 3, die_beside});
+  cases.push_back({"guest/a panic says what, where and how to see it again", 3, panic});
 }
 }  // namespace octavo::system_test
