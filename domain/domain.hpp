@@ -44,6 +44,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   [[nodiscard]] unsigned quick_restarts() const { return quick_restarts_; }
   [[nodiscard]] const ImageConfig& config() const { return config_; }
   [[nodiscard]] vcpu::Vcpu& vcpu() { return vcpu_; }
+  [[nodiscard]] const vcpu::Vcpu& vcpu() const { return vcpu_; }
   [[nodiscard]] p2m::P2m& p2m() { return p2m_; }
   [[nodiscard]] devices::Board& board() { return board_; }
   [[nodiscard]] GuestLine& console_line() { return console_line_; }

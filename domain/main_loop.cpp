@@ -131,8 +131,9 @@ void forget(const Domain& domain) {
 }
 
 void timer_needed(u64 deadline) {
-  if (armed && deadline >= *armed) return;
-  deadline = std::max(deadline, arch::uptime_ns() + k_least_quantum_ns);
+  const u64 now = arch::uptime_ns();
+  if (armed && *armed <= now) armed.reset();  // it has fired
+  deadline = std::max(deadline, now + k_least_quantum_ns);
   if (!armed || deadline < *armed) arm(deadline);
 }
 
@@ -166,11 +167,7 @@ void main_loop() {
     arm(deadline);
     switch_to(*next);
     last = next;
-    mm::TagUsers& users = next->p2m().users();
-    users.enter(arch::cpu_index());
-    const vcpu::SliceEnd end = next->vcpu().run();
-    users.leave(arch::cpu_index());
-    if (end == vcpu::SliceEnd::interrupted) arch::interrupt_window();
+    if (next->vcpu().run() == vcpu::SliceEnd::interrupted) arch::interrupt_window();
   }
 }
 }  // namespace octavo::domain

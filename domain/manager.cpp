@@ -14,6 +14,16 @@ namespace octavo::domain {
 namespace {
 constinit NeverDestroyed<Manager> the_manager;
 constinit Image image_being_built;  // 5 KiB: too much for a stack
+/// How often the guest left and why, in one line: the first thing to look at when a guest was slow.
+void log_exits(const Domain& domain) {
+  const vcpu::VcpuCounters& counters = domain.vcpu().counters();
+  char text[512];
+  BufferSink list{text};
+  for (unsigned kind = 0; kind < static_cast<unsigned>(arch::ExitKind::count); ++kind) {
+    if (counters.exits[kind] != 0) format(list, " {} {}", arch::to_string(static_cast<arch::ExitKind>(kind)), counters.exits[kind]);
+  }
+  log::info("{}: {} exits:{}", domain.name(), counters.total_exits(), list.view());
+}
 }  // namespace
 
 Manager& manager() { return the_manager.value; }
@@ -114,6 +124,7 @@ void Manager::destroy(Domain& domain) {
 void Manager::settle(Domain& domain) {
   console().flush_guest_line(domain.name(), domain.console_line());
   log::info("{}: {}{}", domain.name(), to_string(domain.ending()), domain.passed() ? "" : ", which is a failure");
+  log_exits(domain);
   if (!domain.passed()) note_failure();
   Policy policy = Policy::destroy;
   if (domain.ending() == Ending::powered_off) policy = domain.config().on_poweroff;

@@ -215,6 +215,8 @@ void shutdown(Words words, Answer& answer) {
   arch::power_off();
 }
 
+void panic(Words, Answer&) { arch::panic("the operator asked for it"); }
+
 void help(Words words, Answer& answer);
 
 constexpr Command k_commands[] = {
@@ -229,6 +231,7 @@ constexpr Command k_commands[] = {
     {"pause", "<domain>", "stop running it for now", 1, pause},
     {"resume", "<domain>", "let a paused domain go on", 1, resume},
     {"destroy", "<domain>", "end it at once and free its memory", 1, destroy},
+    {"panic", "", "stop the machine with a dump, to see what that looks like", 0, panic},
     {"reboot", "", "reset the machine", 0, reboot},
     {"shutdown", "", "end all domains and switch the machine off", 0, shutdown},
 };

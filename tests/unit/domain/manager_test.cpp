@@ -189,6 +189,33 @@ TEST_CASE("a crashed guest is kept where the image says so, until the operator d
   CHECK(manager.count() == 0);
 }
 
+TEST_CASE("a port read that lets the next interrupt come sets the timer for it") {
+  World& world = World::get();
+  const Accounts accounts;
+  Manager& manager = world.boot({small_image()});
+  REQUIRE(manager.create(0));
+  Domain& guest = only(manager);
+  const auto rtc_write = [&](u8 index, u8 value) {
+    guest.port_write(0x70, 1, index);
+    guest.port_write(0x71, 1, value);
+  };
+  rtc_write(0xA, 0x26);  // 1024 Hz
+  rtc_write(0xB, 0x42);  // periodic interrupts
+  REQUIRE(world.simulated.timer);
+  for (unsigned i = 0; i < 3; ++i) {
+    world.simulated.now_ns = *world.simulated.timer + 1'000'000;
+    guest.advance_devices(world.simulated.now_ns);
+    CHECK_FALSE(guest.next_deadline());  // the chip waits until register C is read
+    world.simulated.timer.reset();
+    guest.port_write(0x70, 1, 0xC);
+    CHECK((guest.port_read(0x71, 1) & 0x40) != 0);
+    REQUIRE(world.simulated.timer);
+    CHECK(*world.simulated.timer > world.simulated.now_ns);
+    CHECK(*world.simulated.timer <= world.simulated.now_ns + 1'000'000);
+  }
+  manager.destroy(guest);
+}
+
 TEST_CASE("runnable domains take turns") {
   World& world = World::get();
   const Accounts accounts;
