@@ -129,6 +129,8 @@ void operate_on_running(const Bench& bench) {
       .expect_status(0)
       .expect_text("spin: destroyed")
       .expect_text("all guests have ended");
+}
+
 /// What a panic leaves behind: which build, where, what the guests did last, and the command that shows it again.
 void panic(const Bench& bench) {
   const std::string image = build_guest(bench, "bad_exit_storm");
