@@ -159,9 +159,11 @@ void main_loop() {
     if (next->vcpu().wants_short_slice()) sooner(now + k_short_slice_ns);
     arm(deadline);
     switch_to(*next);
-    next->p2m().users().note(arch::cpu_index());
+    next->p2m().users().enter(arch::cpu_index());
     last = next;
-    if (next->vcpu().run() == vcpu::SliceEnd::interrupted) arch::interrupt_window();
+    const vcpu::SliceEnd end = next->vcpu().run();
+    next->p2m().users().leave(arch::cpu_index());
+    if (end == vcpu::SliceEnd::interrupted) arch::interrupt_window();
   }
 }
 }  // namespace octavo::domain
