@@ -104,9 +104,8 @@ void Vcpu::crash(CrashCause cause) {
 }
 
 unsigned Vcpu::code_size() const {
-  const arch::Segment cs = context_.segment(arch::SegmentName::cs);
-  if ((context_.control().efer & arch::efer::lma) != 0 && cs.is_long()) return 64;
-  return cs.is_32bit() ? 32 : 16;
+  if (context_.in_64bit_code()) return 64;
+  return context_.segment(arch::SegmentName::cs).is_32bit() ? 32 : 16;
 }
 
 void Vcpu::print(Sink& sink) {

@@ -92,7 +92,8 @@ class Vcpu {
   /// RIP moves past an instruction that was completed in software; the interrupt shadow ends; with TF set, #DB follows.
   void complete_instruction(u64 next_rip);
   [[nodiscard]] std::optional<Instruction> fetch(InstructionSet expected);
-  [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionSet expected);
+  [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionKind expected);
+  [[nodiscard]] u8 plain_length(InstructionKind expected);
   [[nodiscard]] u64 rip_after(u8 length) const;
   [[nodiscard]] bool write_cr0(u64 value);
   [[nodiscard]] bool write_cr4(u64 value);
