@@ -27,6 +27,7 @@ constexpr u64 k_interrupt_delay_ns = 50'000;
 Domain::Domain(const Parts& parts, const ImageConfig& config)
     : id_(parts.id),
       module_(parts.module),
+      quick_restarts_(parts.quick_restarts),
       config_(config),
       start_ns_(arch::uptime_ns()),
       memory_(p2m_),

@@ -24,6 +24,7 @@ enum class Ending : u8 { none, powered_off, reset, debug_exit, crashed, destroye
 struct Parts {
   DomainId id{};
   usize module = 0;                        ///< the boot module that it is built from
+  unsigned quick_restarts = 0;             ///< how often in a row it ended soon after its start, and was started again
   arch::GuestContext& context;
   const vcpu::Policies& policies;
   void* extended_state = nullptr;          ///< see vcpu::Vcpu
@@ -40,6 +41,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   /// Did the guest end as it should have: powered off, or said so at the debug-exit port?
   [[nodiscard]] bool passed() const;
   [[nodiscard]] usize module() const { return module_; }
+  [[nodiscard]] unsigned quick_restarts() const { return quick_restarts_; }
   [[nodiscard]] const ImageConfig& config() const { return config_; }
   [[nodiscard]] vcpu::Vcpu& vcpu() { return vcpu_; }
   [[nodiscard]] const vcpu::Vcpu& vcpu() const { return vcpu_; }
@@ -91,6 +93,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
 
   DomainId id_;
   usize module_;
+  unsigned quick_restarts_;
   ImageConfig config_;  ///< without the texts, which lie in the image
   char name_[OCTAVO_IMAGE_MAX_NAME + 1] = {};
   usize name_size_ = 0;

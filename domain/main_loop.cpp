@@ -116,6 +116,11 @@ void switch_to(Domain& domain) {
 
 bool has_focus(const Domain& domain) { return focus == &domain; }
 
+void give_focus(Domain& domain) {
+  focus = &domain;
+  focus_lost = false;
+}
+
 void forget(const Domain& domain) {
   if (loaded == &domain) loaded = nullptr;
   if (focus == &domain) {
@@ -126,8 +131,9 @@ void forget(const Domain& domain) {
 }
 
 void timer_needed(u64 deadline) {
-  if (armed && deadline >= *armed) return;
-  deadline = std::max(deadline, arch::uptime_ns() + k_least_quantum_ns);
+  const u64 now = arch::uptime_ns();
+  if (armed && *armed <= now) armed.reset();  // it has fired
+  deadline = std::max(deadline, now + k_least_quantum_ns);
   if (!armed || deadline < *armed) arm(deadline);
 }
 

@@ -34,7 +34,7 @@ void Manager::initialize(const arch::BootInfo& boot, const MachineTraits& machin
   policies_ = &policies;
 }
 
-Result<Domain*> Manager::create(usize module) {
+Result<Domain*> Manager::create(usize module, unsigned quick_restarts) {
   if (module >= boot_->modules.size()) return fail(Error::not_found);
   const arch::BootModule& file = boot_->modules[module];
   const mm::Mapping<const std::byte> bytes(to_mfn(file.base), align_up(file.size, k_page_size) >> k_page_shift);
@@ -50,13 +50,13 @@ Result<Domain*> Manager::create(usize module) {
     return fail(Error::exists);
   }
   for (Slot& slot : slots_) {
-    if (slot.domain == nullptr) return build(slot, module, image_being_built);
+    if (slot.domain == nullptr) return build(slot, module, quick_restarts, image_being_built);
   }
   log::error("domain image {}: {} domains are the most that there can be", file.name, k_slots);
   return fail(Error::overflow);
 }
 
-Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
+Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts, const Image& image) {
   const std::string_view file = boot_->modules[module].name;
   const u64 domain_frames = align_up(sizeof(Domain), k_page_size) >> k_page_shift;
   const u64 context_frames = machine_.backend->context_frames();
@@ -83,7 +83,7 @@ Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
   do ++last_id_; while (last_id_ == 0);  // 0 is the hypervisor
   const DomainId id{last_id_};
   arch::GuestContext& context = machine_.backend->make_context(storage + context_at, to_hpa(memory.mfn() + domain_frames));
-  const Parts parts{id, module, context, *policies_, storage + context_at + context_frames * k_page_size};
+  const Parts parts{id, module, quick_restarts, context, *policies_, storage + context_at + context_frames * k_page_size};
   Domain* const domain = new (storage) Domain(parts, image.config);
 
   const p2m::Configuration configuration{.domain = id,
@@ -131,9 +131,25 @@ void Manager::settle(Domain& domain) {
   if (domain.ending() == Ending::reset) policy = domain.config().on_reboot;
   if (domain.ending() == Ending::crashed) policy = domain.config().on_crash;
   if (policy == Policy::preserve) return domain.preserve();
-  const usize module = domain.module();
+  if (policy == Policy::restart) return restart(domain);
   destroy(domain);
-  if (policy == Policy::restart && !create(module)) note_failure();
+}
+
+/// The same domain from the same module, with the console's focus if it had that.
+void Manager::restart(Domain& domain) {
+  const unsigned quick_restarts = domain.now_ns() < k_soon_ns ? domain.quick_restarts() + 1 : 0;
+  const usize module = domain.module();
+  const bool focused = has_focus(domain);
+  if (quick_restarts > k_most_restarts) {
+    log::error("{}: not started again: it has ended {} times within {} s of its start", domain.name(), quick_restarts,
+               k_soon_ns / 1'000'000'000);
+    note_failure();
+    return destroy(domain);
+  }
+  destroy(domain);
+  const Result<Domain*> again = create(module, quick_restarts);
+  if (!again) note_failure();
+  else if (focused) give_focus(**again);
 }
 
 Domain* Manager::find(std::string_view name_or_id) {

@@ -22,11 +22,14 @@ class Manager {
   void initialize(const arch::BootInfo& boot, const MachineTraits& machine, const vcpu::Policies& policies);
 
   /// Builds a domain from boot module `module` and lets it run. On failure the log says why and everything is as it was.
-  [[nodiscard]] Result<Domain*> create(usize module);
+  [[nodiscard]] Result<Domain*> create(usize module) { return create(module, 0); }
   /// Gives back all that the domain had. Its pointer is dead afterwards.
   void destroy(Domain& domain);
-  /// An ended domain: gone, built again, or kept for inspection, as its configuration says.
+  /// An ended domain: gone, built again, or kept for inspection, as its configuration says. One that ends again and again soon
+  /// after its start (k_soon_ns) is not started more than k_most_restarts times.
   void settle(Domain& domain);
+  static constexpr unsigned k_most_restarts = 5;
+  static constexpr u64 k_soon_ns = 10'000'000'000;
 
   [[nodiscard]] Domain* find(std::string_view name_or_id);
   [[nodiscard]] usize count() const;
@@ -49,7 +52,9 @@ class Manager {
     Domain* domain = nullptr;
     mm::Folio memory;
   };
-  [[nodiscard]] Result<Domain*> build(Slot& slot, usize module, const Image& image);
+  [[nodiscard]] Result<Domain*> create(usize module, unsigned quick_restarts);
+  [[nodiscard]] Result<Domain*> build(Slot& slot, usize module, unsigned quick_restarts, const Image& image);
+  void restart(Domain& domain);
 
   const arch::BootInfo* boot_ = nullptr;
   MachineTraits machine_;

@@ -103,7 +103,6 @@ void Vcpu::complete_instruction(u64 next_rip) {
   context_.regs.rip = next_rip;
   context_.regs.rflags &= ~arch::rflags::rf;
   context_.clear_interrupt_shadow();
-  retries_ = 0;
   if ((context_.regs.rflags & arch::rflags::tf) != 0) [[unlikely]] inject_debug(arch::dr6::single_step);
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "fake_context.hpp"
+#include "tests/model/machine.hpp"
 #include "vcpu/vcpu.hpp"
 #include "walk/memory.hpp"
 
@@ -58,6 +59,7 @@ class FakeEnvironment final : public vcpu::Environment, private walk::GuestBytes
 };
 
 struct Fixture {
+  model::SimulatedMachine machine{k_page_size};  // whose TLBs the loop flushes
   FakeContext context;
   FakeEnvironment environment;
   vcpu::Policies policies;
