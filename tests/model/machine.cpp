@@ -72,7 +72,10 @@ void set_cpu_index(unsigned cpu) { this_cpu = cpu; }
 unsigned cpu_index() { return this_cpu; }
 unsigned cpu_count() { return model::the_machine != nullptr ? model::the_machine->cpus() : 1; }
 u64 uptime_ns() { return model::the_machine != nullptr ? model::the_machine->now_ns : 0; }
-void relax() { __builtin_ia32_pause(); }
+void relax() {
+  if (model::the_machine != nullptr && model::the_machine->on_relax) return model::the_machine->on_relax();
+  __builtin_ia32_pause();
+}
 
 void lock_rank_enter(unsigned rank) {
   if (!held_ranks.empty() && held_ranks.back() >= rank) panic("locks taken against their ranks");
