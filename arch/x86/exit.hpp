@@ -64,7 +64,7 @@ struct PortAccess {
   bool is_string = false;
   bool is_repeated = false;
   u8 address_size = 0;  ///< bytes: 2, 4, 8; string forms only; 0 when the hardware does not say
-  u64 next_rip = 0;     ///< 0 when the hardware does not say
+  u64 next_rip = 0;     ///< always there: SVM's EXITINFO2, VMX's instruction length
 };
 
 enum class RegisterAccessKind : u8 { write, read, clts, lmsw, smsw };
