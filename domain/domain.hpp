@@ -45,6 +45,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   [[nodiscard]] p2m::P2m& p2m() { return p2m_; }
   [[nodiscard]] devices::Board& board() { return board_; }
   [[nodiscard]] GuestLine& console_line() { return console_line_; }
+  [[nodiscard]] u64 unknown_hypercalls() const { return unknown_hypercalls_; }
 
   [[nodiscard]] bool runnable() const {
     return state_ == State::running && (!vcpu_.halted() || board_.interrupt_pending());
