@@ -24,7 +24,7 @@ Domain::Domain(const Parts& parts, const ImageConfig& config)
       start_ns_(arch::uptime_ns()),
       memory_(p2m_),
       board_(*this, *this, arch::wall_clock_seconds()),
-      vcpu_(parts.context, *this, parts.policies, parts.extended_state, arch::tsc()) {
+      vcpu_(parts.context, *this, p2m_.users(), parts.policies, parts.extended_state, arch::tsc()) {
   name_size_ = config.name.copy(name_, OCTAVO_IMAGE_MAX_NAME);
   config_.name = name();
   config_.command_line = {};
@@ -62,8 +62,12 @@ void Domain::port_write(u16 port, unsigned size, u32 value) {
 
 vcpu::MemoryVerdict Domain::memory_fault(const arch::MemoryFault& fault) {
   const p2m::Translation there = p2m_.lookup(to_gfn(fault.gpa));
+  if (there.type == p2m::Type::transit) return vcpu::MemoryVerdict::retry;  // it will be there when the move is done
   const bool permitted = fault.write ? there.access.write : fault.fetch ? there.access.execute : there.access.read;
-  if (permitted) return vcpu::MemoryVerdict::retry;  // somebody was faster, or the hardware's TLB was stale
+  if (permitted) {  // a change of type that the tables do not show yet, or a stale translation
+    p2m_.push_down(to_gfn(fault.gpa));
+    return vcpu::MemoryVerdict::retry;
+  }
   log::error("{}: no memory at guest-physical {:x} to {}{}{}", name(), fault.gpa,
              fault.write ? "write" : fault.fetch ? "execute" : "read", fault.in_guest_tables ? ", for the guest's page tables" : "",
              there.type == p2m::Type::invalid ? "" : ": what is there forbids it");

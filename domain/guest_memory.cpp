@@ -4,19 +4,32 @@
 #include <atomic>
 #include <cstring>
 
+#include "mm/epoch.hpp"
 #include "mm/mapping.hpp"
 
 namespace octavo::domain {
 
-Result<Mfn> DomainMemory::frame(Gpa gpa, Want want) const {
+Result<Mfn> DomainMemory::look_up_readable(Gfn gfn) {
+  const p2m::Translation found = p2m_.lookup(gfn);
+  if (!p2m::is_ram(found.type)) return fail(Error::not_found);
+  recent_[gfn.value() % k_recent] = {gfn, found.mfn};
+  return found.mfn;
+}
+
+void DomainMemory::unlinked(Gfn, u64) {
+  for (Recent& recent : recent_) recent = {};
+}
+
+Result<Mfn> DomainMemory::writable(Gpa gpa) const {
   const p2m::Translation found = p2m_.lookup(to_gfn(gpa));
   if (!p2m::is_ram(found.type)) return fail(Error::not_found);
-  if (want == Want::write && !found.access.write) return fail(Error::not_permitted);
+  if (!found.access.write) return fail(Error::not_permitted);
   return found.mfn;
 }
 
 Result<u64> DomainMemory::read_entry(Gpa gpa, unsigned size) {
-  const Mfn mfn = OCTAVO_TRY(frame(gpa, Want::read));
+  const mm::ReadSection section;
+  const Mfn mfn = OCTAVO_TRY(readable(gpa));
   if (size == 8) {
     const mm::Mapping<u64> page(mfn);
     return std::atomic_ref<u64>(page[gpa.page_offset() / 8]).load(std::memory_order_acquire);
@@ -26,7 +39,8 @@ Result<u64> DomainMemory::read_entry(Gpa gpa, unsigned size) {
 }
 
 Result<bool> DomainMemory::compare_exchange_entry(Gpa gpa, unsigned size, u64 expected, u64 desired) {
-  const Mfn mfn = OCTAVO_TRY(frame(gpa, Want::write));
+  const mm::ReadSection section;
+  const Mfn mfn = OCTAVO_TRY(writable(gpa));
   if (size == 8) {
     const mm::Mapping<u64> page(mfn);
     return std::atomic_ref<u64>(page[gpa.page_offset() / 8]).compare_exchange_strong(expected, desired);
@@ -37,15 +51,17 @@ Result<bool> DomainMemory::compare_exchange_entry(Gpa gpa, unsigned size, u64 ex
 }
 
 Result<> DomainMemory::read(Gpa gpa, std::span<u8> out) {
+  const mm::ReadSection section;
   if (!range_within(gpa.page_offset(), out.size(), k_page_size)) return fail(Error::invalid_argument);
-  const mm::Mapping<u8> page(OCTAVO_TRY(frame(gpa, Want::read)));
+  const mm::Mapping<u8> page(OCTAVO_TRY(readable(gpa)));
   std::memcpy(out.data(), page.span().data() + gpa.page_offset(), out.size());
   return {};
 }
 
 Result<> DomainMemory::write(Gpa gpa, std::span<const u8> in) {
+  const mm::ReadSection section;
   if (!range_within(gpa.page_offset(), in.size(), k_page_size)) return fail(Error::invalid_argument);
-  const mm::Mapping<u8> page(OCTAVO_TRY(frame(gpa, Want::write)));
+  const mm::Mapping<u8> page(OCTAVO_TRY(writable(gpa)));
   std::memcpy(page.span().data() + gpa.page_offset(), in.data(), in.size());
   return {};
 }

@@ -8,9 +8,11 @@
 
 namespace octavo::domain {
 
-class DomainMemory final : public walk::GuestBytes {
+class DomainMemory final : public walk::GuestBytes, private p2m::Listener {
  public:
-  explicit DomainMemory(p2m::P2m& p2m) : p2m_(p2m) {}
+  explicit DomainMemory(p2m::P2m& p2m) : p2m_(p2m) { p2m_.set_listener(this); }
+  DomainMemory(const DomainMemory&) = delete;
+  DomainMemory& operator=(const DomainMemory&) = delete;
 
   Result<u64> read_entry(Gpa gpa, unsigned size) override;
   Result<bool> compare_exchange_entry(Gpa gpa, unsigned size, u64 expected, u64 desired) override;
@@ -18,8 +20,24 @@ class DomainMemory final : public walk::GuestBytes {
   Result<> write(Gpa gpa, std::span<const u8> in) override;
 
  private:
-  enum class Want : u8 { read, write };
-  Result<Mfn> frame(Gpa gpa, Want want) const;
+  /// Where frames were found that were read lately. The p2m says, before a frame can go to anyone else, that it goes.
+  static constexpr usize k_recent = 32;
+  struct Recent {
+    Gfn gfn{~u64{0}};
+    Mfn mfn;
+  };
+
+  void unlinked(Gfn first, u64 count) override;
+  Result<Mfn> readable(Gpa gpa) {
+    const Gfn gfn = to_gfn(gpa);
+    const Recent& recent = recent_[gfn.value() % k_recent];
+    if (recent.gfn == gfn) [[likely]] return recent.mfn;
+    return look_up_readable(gfn);
+  }
+  Result<Mfn> look_up_readable(Gfn gfn);
+  Result<Mfn> writable(Gpa gpa) const;
+
   p2m::P2m& p2m_;
+  Recent recent_[k_recent];
 };
 }  // namespace octavo::domain

@@ -5,5 +5,5 @@
 
 namespace octavo::domain {
 /// Machine memory, the backend on this CPU, a domain for each boot module, then the main loop.
-[[noreturn]] void main(const arch::BootInfo& boot);
+[[noreturn, gnu::noinline]] void main(const arch::BootInfo& boot);
 }  // namespace octavo::domain

@@ -179,7 +179,6 @@ void main_loop() {
     if (next->vcpu().wants_short_slice()) sooner(now + k_short_slice_ns);
     arm(deadline);
     switch_to(*next);
-    next->p2m().users().note(arch::cpu_index());
     last = next;
     if (next->vcpu().run() == vcpu::SliceEnd::interrupted) arch::interrupt_window();
   }

@@ -15,6 +15,7 @@ void Gather::leaf(Mfn mfn, Order order) {
     }
   }
   if (run_count_ == k_runs) complete();
+  flush_wanted_ = true;
   runs_[run_count_++] = {mfn, order.frames()};
 }
 
@@ -25,24 +26,41 @@ void Gather::table(Mfn mfn) {
   tables_ = pool_.machine_->table().index_of(frame);
 }
 
-void Gather::complete() {
+void Gather::flush() {
   if (!flush_wanted_) return;
   client_.before_flush();
-  if (const u64 cpus = users_.cpus(); cpus != 0) {
-    arch::flush_tag(users_.tag(), cpus);
-    ++flushes_;
-  }
+  if (users_.flush()) ++flushes_;
+  ReadSection::wait_for_all();
   flush_wanted_ = false;
-  for (usize i = 0; i < run_count_; ++i) {
-    Run run = runs_[i];
-    while (run.frames > 0) {
-      const std::optional<Machine::FolioInfo> folio = pool_.machine_->folio_at(run.first);
-      if (!folio) arch::panic("mm::Gather: a leaf's frame is no folio");
-      const u64 n = std::min(run.frames, folio->order.frames() - (run.first - folio->head));
-      pool_.machine_->drop(run.first, static_cast<u32>(n));
-      run = {run.first + n, run.frames - n};
-    }
+}
+
+void Gather::check_flushed() const {
+  if (flush_wanted_) arch::panic("mm::Gather: freeing what has not been flushed");
+}
+
+void Gather::drop(Run run) {
+  while (run.frames > 0) {
+    const std::optional<Machine::FolioInfo> folio = pool_.machine_->folio_at(run.first);
+    if (!folio) arch::panic("mm::Gather: a leaf's frame is no folio");
+    const u64 n = std::min(run.frames, folio->order.frames() - (run.first - folio->head));
+    pool_.machine_->drop(run.first, static_cast<u32>(n));
+    run = {run.first + n, run.frames - n};
   }
+}
+
+Folio Gather::take_flushed(Mfn mfn, Order order) {
+  check_flushed();
+  return Folio{*pool_.machine_, mfn, order, static_cast<u32>(order.frames())};
+}
+
+void Gather::drop_flushed_table(Mfn mfn) {
+  check_flushed();
+  pool_.give_back(mfn);
+}
+
+void Gather::free() {
+  check_flushed();
+  for (usize i = 0; i < run_count_; ++i) drop(runs_[i]);
   run_count_ = 0;
   while (tables_ != k_no_frame) {
     Frame& frame = pool_.machine_->table().at(tables_);

@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two-phase free (P12): entries are unlinked, what they pointed to is collected here, the listeners are told, the CPUs that
-// may still hold translations flush, and only then references are dropped and tables go back to their pool. There is no
-// other way to drop a table's reference or to return a table. Used under the lock of the tables that it serves.
+// The two-phase free (P12): entries are unlinked, what they pointed to is collected here, the listeners are told, whoever may still
+// use it flushes or finishes (mm/epoch.hpp), and only then references are dropped and tables go back to their pool. There is
+// no other way to drop a table's reference or to return a table. Used under the lock of the tables that it serves.
 #pragma once
-#include <atomic>
-
+#include "mm/epoch.hpp"
 #include "mm/table_pool.hpp"
 
 namespace octavo::mm {
-
-/// The TLB tag of an address space and the CPUs that may hold translations under it.
-class TagUsers {
- public:
-  void set_tag(arch::TlbTag tag) { tag_ = tag; }
-  [[nodiscard]] arch::TlbTag tag() const { return tag_; }
-  /// To be called on a CPU before it enters the guest with this tag.
-  void note(unsigned cpu) { cpus_.fetch_or(u64{1} << cpu, std::memory_order_seq_cst); }
-  [[nodiscard]] u64 cpus() const { return cpus_.load(std::memory_order_seq_cst); }
-
- private:
-  arch::TlbTag tag_ = arch::TlbTag::none;
-  std::atomic<u64> cpus_{0};
-};
 
 class Gather {
  public:
@@ -40,12 +25,24 @@ class Gather {
 
   /// A leaf over [mfn, mfn + 2^order) was unlinked; its references are ours now. May complete() when there is no more room.
   void leaf(Mfn mfn, Order order);
-  /// A table was unlinked, and everything below it has been gathered.
+  /// A table was unlinked, and everything below it has been gathered or is still in it.
   void table(Mfn mfn);
   /// Rights were taken away; a flush is due although nothing is to be freed.
   void want_flush() { flush_wanted_ = true; }
+
   /// Tells, flushes, frees. Does nothing when nothing was gathered. Cannot fail.
-  void complete();
+  void complete() {
+    flush();
+    free();
+  }
+  /// The first half of complete(): afterwards nobody uses what was gathered, and nothing is freed yet.
+  void flush();
+  /// The second half; only after flush().
+  void free();
+  /// Between flush() and free(): the references of a leaf that was unlinked before the flush, for whoever wants the memory.
+  [[nodiscard]] Folio take_flushed(Mfn mfn, Order order);
+  /// A table that was unlinked before the last flush(), and everything in it dropped or handed on.
+  void drop_flushed_table(Mfn mfn);
 
   [[nodiscard]] u64 flushes() const { return flushes_; }
 
@@ -55,6 +52,8 @@ class Gather {
     u64 frames;
   };
   static constexpr usize k_runs = 64;
+  void check_flushed() const;
+  void drop(Run run);
 
   TablePool& pool_;
   TagUsers& users_;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mm/machine.hpp"
 
-#include <bit>
-
 #include "mm/mapping.hpp"
 
 namespace octavo::mm {
@@ -29,7 +27,8 @@ void Folio::reset() {
   if (Machine* machine = std::exchange(machine_, nullptr)) machine->drop(mfn_, references_);
 }
 
-Result<void> Machine::initialize(std::span<const arch::MemoryRange> all_ram, std::span<const arch::MemoryRange> free_ram) {
+Result<void> Machine::initialize(std::span<const arch::MemoryRange> all_ram, std::span<const arch::MemoryRange> free_ram,
+                                 Contents contents) {
   OCTAVO_TRY(table_.lay_out(all_ram));
   const u64 need = table_.table_frames();
   std::optional<u64> place;
@@ -48,21 +47,21 @@ Result<void> Machine::initialize(std::span<const arch::MemoryRange> all_ram, std
   }
   if (!place) return fail(Error::out_of_memory);
   table_.place(Mfn{*place});
-  statistics_.table_frames = need;
+  free_.attach(table_, DomainId::hypervisor);
   for (const arch::MemoryRange& range : free_ram) {
     const u64 begin = range.base.value() >> k_page_shift;
     const u64 end = begin + (range.size >> k_page_shift);
     if (*place >= begin && *place < end) {
-      OCTAVO_TRY(donate(Mfn{begin}, *place - begin));
-      OCTAVO_TRY(donate(Mfn{*place + need}, end - *place - need));
+      OCTAVO_TRY(donate(Mfn{begin}, *place - begin, contents));
+      OCTAVO_TRY(donate(Mfn{*place + need}, end - *place - need, contents));
     } else {
-      OCTAVO_TRY(donate(Mfn{begin}, end - begin));
+      OCTAVO_TRY(donate(Mfn{begin}, end - begin, contents));
     }
   }
   return {};
 }
 
-Result<void> Machine::donate(Mfn first, u64 count) {
+Result<void> Machine::donate(Mfn first, u64 count, Contents contents) {
   LockGuard guard(lock_);
   for (u64 done = 0; done < count;) {
     const Mfn mfn = first + done;
@@ -70,76 +69,30 @@ Result<void> Machine::donate(Mfn first, u64 count) {
     while (order < k_max_order.value() && mfn.is_aligned(Order{order + 1}) && count - done >= Order{order + 1}.frames()) ++order;
     if (table_.find(mfn) == nullptr || table_.find(mfn + (Order{order}.frames() - 1)) == nullptr) return fail(Error::out_of_range);
     if (table_.head_of(mfn) != nullptr) return fail(Error::exists);
-    insert(mfn, Order{order}, FrameKind::free_dirty);
-    statistics_.total_frames += Order{order}.frames();
+    free_.insert(mfn, Order{order}, contents == Contents::zero ? FrameKind::free_clean : FrameKind::free_dirty);
+    total_frames_ += Order{order}.frames();
     done += Order{order}.frames();
   }
   return {};
 }
 
-void Machine::link(Frame& frame, Order order, FrameKind kind) {
-  // Clean blocks at the front, dirty ones at the back: each kind of request takes from its own end.
-  List& list = free_[order.value()];
-  const u32 index = table_.index_of(frame);
-  const bool front = kind == FrameKind::free_clean;
-  frame.next = front ? list.first : k_no_frame;
-  frame.previous = front ? k_no_frame : list.last;
-  (frame.next == k_no_frame ? list.last : table_.at(frame.next).previous) = index;
-  (frame.previous == k_no_frame ? list.first : table_.at(frame.previous).next) = index;
-  frame.set_state(FrameState{DomainId::hypervisor, kind, order, 0});
-  nonempty_ |= 1u << order.value();
-  ++statistics_.free_blocks[order.value()];
-  kind_frames(kind) += order.frames();
-}
-
-void Machine::unlink(Frame& frame, Order order, FrameKind kind) {
-  List& list = free_[order.value()];
-  (frame.next == k_no_frame ? list.last : table_.at(frame.next).previous) = frame.previous;
-  (frame.previous == k_no_frame ? list.first : table_.at(frame.previous).next) = frame.next;
-  frame.set_state(FrameState{});
-  if (list.first == k_no_frame) nonempty_ &= ~(1u << order.value());
-  --statistics_.free_blocks[order.value()];
-  kind_frames(kind) -= order.frames();
-}
-
-void Machine::insert(Mfn mfn, Order order, FrameKind kind) {
-  while (order < k_max_order) {
-    Frame* buddy = table_.find(Mfn{mfn.value() ^ order.frames()});
-    if (buddy == nullptr) break;
-    const FrameState state = buddy->state();
-    if (!state.is_free() || state.order() != order) break;
-    unlink(*buddy, order, state.kind());
-    if (state.kind() == FrameKind::free_dirty) kind = FrameKind::free_dirty;  // a merged run is as clean as its worse half
-    order = Order{order.value() + 1};
-    mfn = mfn.align_down(order);
-  }
-  link(*table_.find(mfn), order, kind);
+void Machine::count(FrameKind kind, Order order, bool more) {
+  u64& frames = used_[static_cast<usize>(kind)];
+  frames = more ? frames + order.frames() : frames - order.frames();
 }
 
 Result<Folio> Machine::allocate(Order order, DomainId owner, FrameKind kind, Contents contents) {
   if (order > k_max_order) return fail(Error::invalid_argument);
-  Mfn mfn;
-  bool clean = false;
+  std::optional<Buddy::Block> block;
   {
     LockGuard guard(lock_);
-    const u32 serving = nonempty_ >> order.value() << order.value();
-    if (serving == 0) return fail(Error::out_of_memory);
-    Order from{static_cast<unsigned>(std::countr_zero(serving))};
-    const List& list = free_[from.value()];
-    Frame& frame = table_.at(contents == Contents::zero ? list.first : list.last);
-    const FrameKind free_kind = frame.state().kind();
-    clean = free_kind == FrameKind::free_clean;
-    mfn = table_.mfn_of(frame);
-    unlink(frame, from, free_kind);
-    while (from > order) {
-      from = Order{from.value() - 1};
-      link(*table_.find(mfn + from.frames()), from, free_kind);
-    }
-    frame.set_state(FrameState{owner, kind, order, 1});
-    kind_frames(kind) += order.frames();
+    block = free_.take(order, contents == Contents::zero);
+    if (!block) return fail(Error::out_of_memory);
+    count(kind, order, true);
+    table_.find(block->mfn)->set_state(FrameState{owner, kind, order, 1});
   }
-  if (contents == Contents::zero && !clean) zero_frames(mfn, order);
-  return Folio{*this, mfn, order};
+  if (contents == Contents::zero && block->kind != FrameKind::free_clean) zero_frames(block->mfn, order);
+  return Folio{*this, block->mfn, order};
 }
 
 Result<Folio> Machine::reference(Mfn mfn, Order order, DomainId owner, FrameKind kind) {
@@ -170,9 +123,8 @@ void Machine::drop(Mfn mfn, u32 n) {
   // The last reference: reference() refuses a count of zero, so the folio is ours alone from here.
   const Mfn head = table_.mfn_of(*frame);
   LockGuard guard(lock_);
-  kind_frames(state.kind()) -= state.order().frames();
-  frame->set_state(FrameState{});
-  insert(head, state.order(), FrameKind::free_dirty);
+  count(state.kind(), state.order(), false);
+  free_.insert(head, state.order(), FrameKind::free_dirty);
 }
 
 /// With a count of zero nobody can take a reference, so a folio can be cut up.
@@ -189,9 +141,58 @@ void Machine::settle(Mfn mfn, FrameState state) {
   Frame& frame = *table_.find(mfn);
   if (state.references() != 0) return frame.set_state(state);
   LockGuard guard(lock_);
-  kind_frames(state.kind()) -= state.order().frames();
-  frame.set_state(FrameState{});
-  insert(mfn, state.order(), FrameKind::free_dirty);
+  count(state.kind(), state.order(), false);
+  free_.insert(mfn, state.order(), FrameKind::free_dirty);
+}
+
+Result<void> Machine::join(Mfn first, Order order, DomainId owner) {
+  if (order > k_max_order || !first.is_aligned(order)) return fail(Error::misaligned);
+  if (const auto folio = folio_at(first); folio && folio->owner == owner && folio->order >= order) return {};
+  const Mfn end = first + order.frames();
+  Mfn frozen = first;  // [first, frozen) is frozen, each folio under the order that it has
+  const auto thaw = [&] {
+    for (Mfn mfn = first; mfn < frozen;) {
+      Frame& frame = *table_.find(mfn);
+      const FrameState state = frame.state();
+      frame.set_state(state.with_references(static_cast<u32>(state.order().frames())));
+      mfn += state.order().frames();
+    }
+  };
+  while (frozen < end) {
+    Frame* frame = table_.find(frozen);
+    const FrameState state = frame != nullptr ? frame->state() : FrameState{};
+    const bool joinable = state.kind() == FrameKind::guest && state.owner() == owner && state.references() == state.order().frames();
+    if (!joinable || !freeze(*frame, state)) {
+      thaw();
+      return fail(Error::busy);
+    }
+    frozen += state.order().frames();
+  }
+  // The head is last: until then nobody can take a reference anywhere in the run.
+  for (Mfn mfn = first; mfn < end;) {
+    Frame& frame = *table_.find(mfn);
+    const Order part = frame.state().order();
+    if (mfn != first) frame.set_state(FrameState{});
+    mfn += part.frames();
+  }
+  table_.find(first)->set_state(FrameState{owner, FrameKind::guest, order, static_cast<u32>(order.frames())});
+  return {};
+}
+
+Result<void> Machine::convert(Folio& folio, FrameKind to) {
+  Frame* frame = table_.head_of(folio.mfn());
+  if (frame == nullptr) return fail(Error::not_found);
+  FrameState state = frame->state();
+  const FrameKind from = state.kind();
+  if (table_.mfn_of(*frame) != folio.mfn() || state.order() != folio.order()) return fail(Error::misaligned);
+  do {
+    if (state.references() != folio.references_) return fail(Error::busy);
+  } while (!frame->change_state(state, FrameState{state.owner(), to, state.order(), 1}));
+  folio.references_ = 1;
+  LockGuard guard(lock_);
+  count(from, folio.order(), false);
+  count(to, folio.order(), true);
+  return {};
 }
 
 std::optional<Machine::FolioInfo> Machine::folio_at(Mfn mfn) const {
@@ -203,7 +204,11 @@ std::optional<Machine::FolioInfo> Machine::folio_at(Mfn mfn) const {
 
 Machine::Statistics Machine::statistics() const {
   LockGuard guard(lock_);
-  return statistics_;
+  Statistics statistics{.total_frames = total_frames_, .table_frames = table_.table_frames(), .free_blocks = free_.blocks(), .frames = used_};
+  for (const FrameKind kind : {FrameKind::free_clean, FrameKind::free_dirty}) {
+    statistics.frames[static_cast<usize>(kind)] = free_.frames(kind);
+  }
+  return statistics;
 }
 
 Machine& machine() {

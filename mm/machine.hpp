@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "lib/lock.hpp"
-#include "mm/frame_table.hpp"
+#include "mm/buddy.hpp"
 
 namespace octavo::mm {
 
@@ -35,6 +35,7 @@ class [[nodiscard]] Folio {
 
   [[nodiscard]] Mfn mfn() const { return mfn_; }      ///< the first frame that was asked for
   [[nodiscard]] Order order() const { return order_; }  ///< what was asked for; the folio may be larger
+  [[nodiscard]] u32 references() const { return references_; }
   explicit operator bool() const { return machine_ != nullptr; }
   void reset();
   /// The reference outlives the handle: it is now written down elsewhere (a table's entry, a pool's list).
@@ -44,6 +45,7 @@ class [[nodiscard]] Folio {
   }
 
  private:
+  friend class Machine;
   void swap(Folio& other) {
     std::swap(machine_, other.machine_);
     std::swap(mfn_, other.mfn_);
@@ -73,11 +75,11 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 
   /// Makes the table for all_ram inside free_ram, where it breaks the fewest whole gigabytes, and donates the rest. Errors: as
-  /// FrameTable::lay_out; out_of_memory when no free range can hold the table.
-  [[nodiscard]] Result<void> initialize(std::span<const arch::MemoryRange> all_ram,
-                                        std::span<const arch::MemoryRange> free_ram);
+  /// FrameTable::lay_out; out_of_memory when no free range can hold the table. `contents`: is the RAM known to be zero?
+  [[nodiscard]] Result<void> initialize(std::span<const arch::MemoryRange> all_ram, std::span<const arch::MemoryRange> free_ram,
+                                        Contents contents = Contents::any);
   /// Adds RAM that nobody uses any more (a boot module's). O(log). out_of_range: not RAM; exists: (partly) managed already.
-  [[nodiscard]] Result<void> donate(Mfn first, u64 count);
+  [[nodiscard]] Result<void> donate(Mfn first, u64 count, Contents contents = Contents::any);
 
   /// A folio of 2^order frames with one reference, from the smallest free run that serves. Zeroing happens outside the lock.
   /// out_of_memory, or invalid_argument beyond order 18.
@@ -124,6 +126,27 @@ class Machine {
     return {};
   }
 
+  /// Makes one folio of the folios that fill [first, first + 2^order) when all of them are guest memory of `owner` and every frame is
+  /// referred to exactly once; busy otherwise, and nothing changed. Bounded by the number of folios. Does nothing within one folio.
+  [[nodiscard]] Result<void> join(Mfn first, Order order, DomainId owner);
+
+  /// Changes what a folio is used for. The handle must hold every reference that there is (busy otherwise) and the folio must be
+  /// exactly what it covers (misaligned otherwise); it holds one reference afterwards.
+  [[nodiscard]] Result<void> convert(Folio& folio, FrameKind to);
+
+  /// Does the handle hold every reference on its folio, and is the folio exactly what it covers?
+  [[nodiscard]] bool is_exclusive(const Folio& folio) const {
+    const std::optional<FolioInfo> info = folio_at(folio.mfn());
+    return info && info->head == folio.mfn() && info->order == folio.order() && info->references == folio.references();
+  }
+
+  /// A handle for frames that a Buddy over this table has just handed out (their state is `none`): one reference, that owner, that kind,
+  /// which must be the kind that the buddy's members had.
+  [[nodiscard]] Folio adopt(Mfn mfn, Order order, DomainId owner, FrameKind kind) {
+    table_.find(mfn)->set_state(FrameState{owner, kind, order, 1});
+    return Folio{*this, mfn, order};
+  }
+
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const FrameTable& table() const { return table_; }
 
@@ -131,25 +154,17 @@ class Machine {
   friend class Folio;
   friend class Gather;
 
-  struct List {
-    u32 first = k_no_frame;
-    u32 last = k_no_frame;
-  };
-
   /// Drops n references of the folio that holds mfn; frees it with the last.
   void drop(Mfn mfn, u32 n);
   Result<void> freeze(Frame& head, FrameState expected);
   void settle(Mfn mfn, FrameState state);
-  void insert(Mfn mfn, Order order, FrameKind kind);
-  void link(Frame& frame, Order order, FrameKind kind);
-  void unlink(Frame& frame, Order order, FrameKind kind);
-  [[nodiscard]] u64& kind_frames(FrameKind kind) { return statistics_.frames[static_cast<usize>(kind)]; }
+  void count(FrameKind kind, Order order, bool more);
 
   mutable SpinLock<LockRank::frame_table> lock_;
   FrameTable table_;
-  std::array<List, k_orders> free_{};
-  u32 nonempty_ = 0;  ///< bit n: free_[n] has a block
-  Statistics statistics_{};
+  Buddy free_{DomainId::hypervisor, FrameKind::free_clean, FrameKind::free_dirty, 0};
+  std::array<u64, k_frame_kinds> used_{};  ///< frames of the kinds that are not free
+  u64 total_frames_ = 0;
 };
 
 /// The one machine of the hypervisor. Host tests make their own.

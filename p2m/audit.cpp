@@ -20,6 +20,7 @@ void P2m::audit_table(AuditReport& report, Mfn mfn, unsigned level, Gfn base) co
   if (!own || own->kind != mm::FrameKind::table || own->owner != configuration_.domain) note(report, Finding::wrong_owner, base);
   const Order order = order_of_level(level);
   const Table table(mfn);
+  Counts counts{};
   for (unsigned i = 0; i < k_entries; ++i) {
     const u64 entry = table.load(i);
     const Gfn gfn = base + i * order.frames();
@@ -28,6 +29,7 @@ void P2m::audit_table(AuditReport& report, Mfn mfn, unsigned level, Gfn base) co
       continue;
     }
     if (format_->is_table(entry, level)) {
+      ++counts.filled;
       audit_table(report, Format::mfn_of(entry), level - 1, gfn);
       continue;
     }
@@ -37,6 +39,9 @@ void P2m::audit_table(AuditReport& report, Mfn mfn, unsigned level, Gfn base) co
       note(report, Finding::order_not_allowed, gfn);
       continue;
     }
+    ++counts.filled;
+    if (is_ram(leaf.type)) ++counts.memory;
+    if (leaf.type == Type::pod) ++counts.pod;
     ++report.leaves[level][static_cast<usize>(leaf.type)];
     if (!is_ram(leaf.type)) continue;
     report.mapped_frames += order.frames();
@@ -47,6 +52,8 @@ void P2m::audit_table(AuditReport& report, Mfn mfn, unsigned level, Gfn base) co
       note(report, Finding::missing_references, gfn);
     }
   }
+  const Counts kept = counts_of(mfn);
+  if (kept.filled != counts.filled || kept.memory != counts.memory || kept.pod != counts.pod) note(report, Finding::wrong_counts, base);
 }
 
 AuditReport P2m::audit() const {
@@ -54,7 +61,7 @@ AuditReport P2m::audit() const {
   AuditReport report;
   if (machine_ == nullptr) return report;
   audit_table(report, root_, configuration_.levels - 1, Gfn{0});
-  if (report.tables != pool_.statistics().used) note(report, AuditReport::Finding::wrong_tables, Gfn{0});
+  if (report.tables + (moving_ ? 1 : 0) != pool_.statistics().used) note(report, AuditReport::Finding::wrong_tables, Gfn{0});
   for (unsigned level = 0; level < k_leaf_levels; ++level) {
     if (!std::equal(std::begin(report.leaves[level]), std::end(report.leaves[level]), statistics_.leaves[level])) {
       note(report, AuditReport::Finding::wrong_counts, Gfn{0});

@@ -4,23 +4,6 @@
 #include <algorithm>
 
 namespace octavo::p2m {
-namespace {
-
-/// Calls f(Mapping<u8> of the frame, offset in it, length, how much came before) for each frame of [gpa, gpa + size).
-Result<void> each_piece(const P2m& p2m, Gpa gpa, u64 size, auto&& f) {
-  for (u64 done = 0; done < size;) {
-    const Gpa at = gpa + done;
-    const Translation there = p2m.lookup(to_gfn(at));
-    if (!is_ram(there.type)) return fail(Error::not_found);
-    const u64 length = std::min(size - done, k_page_size - at.page_offset());
-    const mm::Mapping<u8> frame(there.mfn);
-    f(frame.span().subspan(at.page_offset(), length), done);
-    done += length;
-  }
-  return {};
-}
-}  // namespace
-
 Result<Backing> populate_ram(P2m& p2m, mm::Machine& machine, Gfn first, u64 count) {
   const Configuration& configuration = p2m.configuration();
   const auto back = [&](Gfn gfn, Order order) -> Result<void> {
@@ -50,15 +33,44 @@ Result<Backing> populate_ram(P2m& p2m, mm::Machine& machine, Gfn first, u64 coun
   return backing;
 }
 
+namespace {
+/// f(frame's bytes from gpa on, how much came before) for each frame of [gpa, gpa + size), while nobody can take the frame away.
+Result<void> each_piece(const P2m& p2m, Gpa gpa, u64 size, auto&& f) {
+  for (u64 done = 0; done < size;) {
+    const Gpa at = gpa + done;
+    const u64 length = std::min(size - done, k_page_size - at.page_offset());
+    const mm::ReadSection section;
+    const Translation there = p2m.lookup(to_gfn(at));
+    if (there.type == Type::transit) return fail(Error::busy);
+    if (!is_ram(there.type)) return fail(Error::not_found);
+    const mm::Mapping<u8> frame(there.mfn);
+    if (f(frame.span().subspan(at.page_offset(), length), done, there)) done += length;
+    else return fail(Error::again);
+  }
+  return {};
+}
+}  // namespace
+
 Result<void> write_guest(P2m& p2m, Gpa gpa, std::span<const u8> bytes) {
-  return each_piece(p2m, gpa, bytes.size(), [&](std::span<u8> frame, u64 done) {
-    __builtin_memcpy(frame.data(), bytes.data() + done, frame.size());
-  });
+  if (bytes.empty()) return {};
+  if (!range_within(gpa.value(), bytes.size(), to_gpa(p2m.limit()).value())) return fail(Error::out_of_range);
+  const Gfn first = to_gfn(gpa);
+  for (;;) {
+    p2m.mark_written(first, to_gfn(gpa + (bytes.size() - 1)) - first + 1);
+    const Result<void> done = each_piece(p2m, gpa, bytes.size(), [&](std::span<u8> frame, u64 before, const Translation& there) {
+      if (!there.written) return false;  // it was replaced since it was marked: a sweep would not know
+      __builtin_memcpy(frame.data(), bytes.data() + before, frame.size());
+      return true;
+    });
+    if (done || done.error() != Error::again) return done;
+  }
 }
 
 Result<void> read_guest(const P2m& p2m, Gpa gpa, std::span<u8> bytes) {
-  return each_piece(p2m, gpa, bytes.size(), [&](std::span<const u8> frame, u64 done) {
-    __builtin_memcpy(bytes.data() + done, frame.data(), frame.size());
+  if (!range_within(gpa.value(), bytes.size(), to_gpa(p2m.limit()).value())) return fail(Error::out_of_range);
+  return each_piece(p2m, gpa, bytes.size(), [&](std::span<const u8> frame, u64 before, const Translation&) {
+    __builtin_memcpy(bytes.data() + before, frame.data(), frame.size());
+    return true;
   });
 }
 }  // namespace octavo::p2m

@@ -19,7 +19,7 @@ struct Backing {
 [[nodiscard]] Result<Backing> populate_ram(P2m& p2m, mm::Machine& machine, Gfn first, u64 count);
 
 /// Copies bytes between the hypervisor and guest memory. Writing ignores ram_ro: it is the hypervisor's way to fill a ROM.
-/// not_found when a part is not memory; what comes before that part is done.
+/// not_found when a part is not memory, busy when it is on the move; what comes before that part is done. Not in a ReadSection.
 [[nodiscard]] Result<void> write_guest(P2m& p2m, Gpa gpa, std::span<const u8> bytes);
 [[nodiscard]] Result<void> read_guest(const P2m& p2m, Gpa gpa, std::span<u8> bytes);
 }  // namespace octavo::p2m

@@ -2,8 +2,7 @@
 #include "p2m/p2m.hpp"
 
 #include <algorithm>
-
-#include "p2m/table.hpp"
+#include <bit>
 
 namespace octavo::p2m {
 
@@ -15,38 +14,64 @@ Result<void> P2m::initialize(mm::Machine& machine, const Configuration& configur
   OCTAVO_TRY(pool_.reserve(machine, configuration.domain, configuration.table_frames));
   root_ = OCTAVO_TRY(pool_.take());
   machine_ = &machine;
+  machine.table().find(root_)->previous = std::bit_cast<u32>(Counts{});
+  teardown_ = Gfn{0};
+  statistics_ = {};
   configuration_ = configuration;
   format_ = configuration.paging == Paging::npt ? &k_npt : &k_ept;
   users_.set_tag(configuration.tag);
   return {};
 }
 
-void P2m::destroy() {
+bool P2m::destroy_some(u64 budget) {
+  abort_move();
   LockGuard guard(lock_);
-  if (machine_ == nullptr) return;
+  if (machine_ == nullptr) return true;
+  u64 used = 0;
+  for (; teardown_ < limit() && used < budget; ++used) {
+    // One entry of level 1 at a time: a leaf table of 512 at most. The empty tables above go with the root.
+    const Slot slot = find(teardown_, 1);
+    const Gfn base = teardown_.align_down(order_of_level(slot.level));
+    if (slot.entry != 0) {
+      const u64 old = replace(slot, 0);
+      note_changed(base, order_of_level(slot.level).frames());
+      release(base, slot.level, old);
+      used += k_entries;
+    }
+    teardown_ = base + order_of_level(slot.level).frames();
+  }
+  if (teardown_ < limit()) {
+    gather_.complete();
+    return false;
+  }
   release_tables(Gfn{0}, configuration_.levels - 1, root_);
   gather_.complete();
   pool_.release();
   machine_ = nullptr;
+  return true;
 }
 
 P2m::Slot P2m::find(Gfn gfn, unsigned level) const {
   Table table(root_);
+  Type pending = Type::invalid;
   for (unsigned at = configuration_.levels - 1;; --at) {
     const unsigned i = index(gfn, at);
     const u64 entry = table.load(i);
-    if (at == level || !format_->is_table(entry, at)) return {std::move(table), i, at, entry};
+    if (at == level || !format_->is_table(entry, at)) return {std::move(table), i, at, entry, pending};
+    if (pending == Type::invalid) pending = format_->decode_table(entry).pending;  // the topmost is the latest
     table = Table(Format::mfn_of(entry));
   }
 }
 
 Translation P2m::lookup(Gfn gfn) const {
   if (machine_ == nullptr || gfn >= limit()) return {};
+  const mm::ReadSection section;
   const Slot slot = find(gfn, 0);
   const Leaf leaf = format_->decode_leaf(slot.entry);
+  const Type type = with_pending(slot.pending, leaf.type);
   const Order order = order_of_level(slot.level);
-  Translation there{.type = leaf.type, .access = access_of(leaf.type), .order = order, .accessed = leaf.accessed, .dirty = leaf.dirty};
-  if (is_mapped(leaf.type)) there.mfn = leaf.mfn + (gfn - gfn.align_down(order));
+  Translation there{.type = type, .access = access_of(type), .order = order, .accessed = leaf.accessed, .dirty = leaf.dirty, .written = leaf.written};
+  if (is_mapped(type)) there.mfn = leaf.mfn + (gfn - gfn.align_down(order));
   return there;
 }
 
@@ -55,6 +80,7 @@ Translation P2m::lookup(Gfn gfn) const {
 Result<void> P2m::check_range(Gfn gfn, u64 count) const {
   if (machine_ == nullptr || count == 0) return fail(Error::invalid_argument);
   if (!range_within(gfn.value(), count, limit().value())) return fail(Error::out_of_range);
+  if (moving_ && gfn < move_.gfn + move_.order.frames() && move_.gfn < gfn + count) return fail(Error::busy);
   return {};
 }
 
@@ -154,10 +180,19 @@ Result<void> P2m::carve_partial(Gfn gfn, u64 count, std::optional<Mfn> replaceme
 
 // ---- committing: nothing can fail ----
 
-void P2m::account(u64 entry, unsigned level, i64 n) {
-  if (format_->is_table(entry, level) || Format::type_of(entry) == Type::invalid || level > k_max_leaf_level) return;
-  u64& count = statistics_.leaves[level][static_cast<usize>(Format::type_of(entry))];
-  count += static_cast<u64>(n);
+P2m::Counts P2m::counts_of(Mfn table) const { return std::bit_cast<Counts>(machine_->table().find(table)->previous); }
+
+void P2m::account(const Table& table, u64 entry, unsigned level, i64 n) {
+  const bool is_table = format_->is_table(entry, level);
+  const Type type = is_table ? Type::invalid : Format::type_of(entry);
+  if (type != Type::invalid && level <= k_max_leaf_level) statistics_.leaves[level][static_cast<usize>(type)] += static_cast<u64>(n);
+  u32& record = machine_->table().find(table.mfn())->previous;
+  Counts counts = std::bit_cast<Counts>(record);
+  const u32 step = static_cast<u32>(n) & 1023;
+  if (is_table || type != Type::invalid) counts.filled = (counts.filled + step) & 1023;
+  if (is_ram(type)) counts.memory = (counts.memory + step) & 1023;
+  if (type == Type::pod) counts.pod = (counts.pod + step) & 1023;
+  record = std::bit_cast<u32>(counts);
 }
 
 void P2m::note_changed(Gfn gfn, u64 count) {
@@ -183,8 +218,8 @@ u64 P2m::replace(const Slot& slot, u64 entry) {
   } else {
     slot.table.store(slot.index, entry);
   }
-  account(old, slot.level, -1);
-  account(entry, slot.level, +1);
+  account(slot.table, old, slot.level, -1);
+  account(slot.table, entry, slot.level, +1);
   return old;
 }
 
@@ -194,12 +229,13 @@ void P2m::split(const Slot& slot, SplitCause cause) {
   const Result<Mfn> taken = pool_.take();
   if (!taken) arch::panic("p2m: the plan reserved too few tables");
   const Table below(*taken);
+  machine_->table().find(*taken)->previous = std::bit_cast<u32>(Counts{});
   const unsigned level = slot.level - 1;
   Leaf leaf = format_->decode_leaf(slot.entry);
   for (unsigned i = 0; i < k_entries; ++i) {
     const u64 entry = format_->encode(leaf, level);
     below.prepare(i, entry);
-    account(entry, level, +1);
+    account(below, entry, level, +1);
     if (is_mapped(leaf.type)) leaf.mfn += order_of_level(level).frames();
   }
   const u64 marks = format_->accessed | format_->dirty;
@@ -210,13 +246,20 @@ void P2m::split(const Slot& slot, SplitCause cause) {
   if (is_mapped(leaf.type)) ++statistics_.splits[static_cast<usize>(cause)];
 }
 
+/// The slot at that level: what is larger is split, what is pending above is written down on the way.
 P2m::Slot P2m::descend(Gfn gfn, unsigned level, SplitCause cause) {
-  Slot slot = find(gfn, level);
-  while (slot.level > level) {
-    split(slot, cause);
-    slot = find(gfn, level);
+  Table table(root_);
+  for (unsigned at = configuration_.levels - 1;; --at) {
+    Slot slot{std::move(table), index(gfn, at), at, 0, Type::invalid};
+    slot.entry = slot.table.load(slot.index);
+    if (at == level) return slot;
+    if (!format_->is_table(slot.entry, at)) {
+      split(slot, cause);
+    } else if (format_->decode_table(slot.entry).pending != Type::invalid) {
+      push_down_table(slot);
+    }
+    table = Table(Format::mfn_of(slot.table.load(slot.index)));
   }
-  return slot;
 }
 
 void P2m::put_entry(Gfn gfn, unsigned level, u64 entry, SplitCause cause) {
@@ -250,148 +293,26 @@ void P2m::release_tables(Gfn gfn, unsigned level, Mfn table) {
     const Table view(table);
     for (unsigned i = 0; i < k_entries; ++i) {
       const u64 entry = view.load(i);
-      account(entry, level, -1);
+      account(view, entry, level, -1);
       release(gfn + i * step, level, entry);
     }
   }
   gather_.table(table);
 }
 
-/// The same frame under another type, with every A and D bit.
-void P2m::retype(const Slot& slot, Gfn gfn, Type to) {
-  Leaf leaf = format_->decode_leaf(slot.entry);
-  const Type from = std::exchange(leaf.type, to);
-  const u64 entry = format_->encode(leaf, slot.level);
-  const u64 old = replace(slot, entry);
-  if (const u64 late = old & ~entry & (format_->accessed | format_->dirty); late != 0) slot.table.set_bits(slot.index, late);
-  if (access_of(to).covers(access_of(from))) return;
-  note_changed(gfn, order_of_level(slot.level).frames());
-  gather_.want_flush();
-}
-
-// ---- the operations ----
-
-Result<void> P2m::set_range(Gfn gfn, Mfn mfn, u64 count, Type type) {
-  LockGuard guard(lock_);
-  OCTAVO_TRY(check_range(gfn, count));
-  if (!is_mapped(type)) return fail(Error::invalid_argument);
-  if (!range_within(mfn.value(), count, configuration_.machine_limit.value())) return fail(Error::out_of_range);
-  if (!may_become(gfn, count, type)) return fail(Error::exists);
-  const auto each_piece = [&](auto&& f) -> Result<void> {
-    for (u64 done = 0; done < count;) {
-      const Order order = mapping_order(gfn + done, mfn + done, count - done, type);
-      OCTAVO_TRY(f(done, order));
-      done += order.frames();
-    }
-    return {};
-  };
-  const auto plan_tables = [&]() -> Result<void> {
-    Plan plan;
-    OCTAVO_TRY(each_piece([&](u64 done, Order order) -> Result<void> {
-      plan_piece(plan, gfn + done, level_of_order(order));
-      return {};
-    }));
-    return check_plan(plan);
-  };
-  OCTAVO_TRY(plan_tables());
-  OCTAVO_TRY(carve_partial(gfn, count, is_ram(type) ? std::optional(mfn) : std::nullopt));
-  OCTAVO_TRY(plan_tables());  // again: the carving may have cut the very folio that is to be mapped
-  u64 held = 0;
-  const Result<void> referenced = each_piece([&](u64 done, Order order) -> Result<void> {
-    if (!is_ram(type)) return check_device_memory(mfn + done, order);
-    mm::Folio reference = OCTAVO_TRY(machine_->reference(mfn + done, order, configuration_.domain, mm::FrameKind::guest));
-    static_cast<void>(std::move(reference).keep());
-    held = done + order.frames();
-    return {};
-  });
-  if (!referenced) {
-    while (held > 0) {  // frame by frame: a count knows no pieces
-      --held;
-      const mm::Folio back(*machine_, mfn + held, k_order_4k);
-    }
-    return referenced;
+/// A table of nothing but holes of one kind becomes that hole, and so on upwards (P7: empty tables are freed).
+void P2m::collapse(Gfn gfn, unsigned level) {
+  for (; level + 1 < configuration_.levels; ++level) {
+    const Slot parent = find(gfn, level + 1);
+    if (!format_->is_table(parent.entry, parent.level)) return;
+    const Mfn table = Format::mfn_of(parent.entry);
+    const Counts counts = counts_of(table);
+    const bool empty = counts.filled == 0;
+    const bool pod = counts.pod == k_entries && level < k_max_leaf_level && configuration_.orders.has(order_of_level(level + 1));
+    if (!empty && !pod) return;
+    static_cast<void>(replace(parent, format_->encode(Leaf{.type = pod ? Type::pod : Type::invalid}, parent.level)));
+    release_tables(gfn.align_down(order_of_level(level + 1)), level, table);
+    ++statistics_.collapses;
   }
-  const Result<void> committed = each_piece([&](u64 done, Order order) -> Result<void> {
-    const unsigned level = level_of_order(order);
-    put_entry(gfn + done, level, format_->encode(Leaf{.mfn = mfn + done, .type = type}, level), SplitCause::set);
-    return {};
-  });
-  gather_.complete();
-  return committed;
-}
-
-Result<void> P2m::set(Gfn gfn, Mfn mfn, Order order, Type type) {
-  if (order != k_order_4k && order != k_order_2m && order != k_order_1g) return fail(Error::invalid_argument);
-  if (!configuration_.orders.has(order)) return fail(Error::unsupported);
-  if (!gfn.is_aligned(order) || !mfn.is_aligned(order)) return fail(Error::misaligned);
-  if (is_ram(type) && order > k_order_4k) {
-    const std::optional<mm::Machine::FolioInfo> folio = machine_->folio_at(mfn);
-    if (folio && folio->order < order) return fail(Error::not_found);
-  }
-  return set_range(gfn, mfn, order.frames(), type);
-}
-
-Result<void> P2m::set_hole(Gfn gfn, u64 count, Type type) {
-  LockGuard guard(lock_);
-  OCTAVO_TRY(check_range(gfn, count));
-  if (is_mapped(type) || type >= Type::transit) return fail(Error::invalid_argument);
-  if (!may_become(gfn, count, type)) return fail(Error::exists);
-  const u64 entry_of_hole = format_->encode(Leaf{.type = type}, 0);
-  const auto piece_at = [&](u64 done) { return configuration_.orders.largest((gfn + done).value(), count - done); };
-  // A piece inside a larger hole of the same type is there already.
-  const auto is_there = [&](Gfn at, unsigned level) {
-    const Slot slot = find(at, level);
-    return slot.level > level && slot.entry == entry_of_hole;
-  };
-  Plan plan;
-  for (u64 done = 0; done < count; done += piece_at(done).frames()) {
-    const unsigned level = level_of_order(piece_at(done));
-    if (!is_there(gfn + done, level)) plan_piece(plan, gfn + done, level);
-  }
-  OCTAVO_TRY(check_plan(plan));
-  OCTAVO_TRY(carve_partial(gfn, count, std::nullopt));
-  for (u64 done = 0; done < count; done += piece_at(done).frames()) {
-    const unsigned level = level_of_order(piece_at(done));
-    if (!is_there(gfn + done, level)) put_entry(gfn + done, level, entry_of_hole, SplitCause::unmap);
-  }
-  gather_.complete();
-  return {};
-}
-
-Result<void> P2m::change_type(Gfn gfn, u64 count, Type from, Type to) {
-  LockGuard guard(lock_);
-  OCTAVO_TRY(check_range(gfn, count));
-  if (!is_ram(from) || !is_ram(to) || !is_legal_transition(from, to)) return fail(Error::invalid_argument);
-  const Gfn end = gfn + count;
-  // Only a leaf that sticks out of the range must be split: the pieces of it inside are aligned by the range's ends.
-  const auto each_piece = [&](auto&& f) {
-    for (Gfn at = gfn; at < end;) {
-      const Slot slot = find(at, 0);
-      const Order whole = order_of_level(slot.level);
-      const Gfn base = at.align_down(whole);
-      const Gfn next = base + whole.frames();
-      if (Format::type_of(slot.entry) != from) {
-        at = next;
-        continue;
-      }
-      const Order order = base == at && next <= end ? whole : configuration_.orders.largest(at.value(), std::min(end, next) - at);
-      f(at, level_of_order(order));
-      at += order.frames();
-    }
-  };
-  Plan plan;
-  each_piece([&](Gfn at, unsigned level) { plan_piece(plan, at, level); });
-  OCTAVO_TRY(check_plan(plan));
-  each_piece([&](Gfn at, unsigned level) { retype(descend(at, level, SplitCause::change_type), at, to); });
-  gather_.complete();
-  return {};
-}
-
-Statistics P2m::statistics() const {
-  LockGuard guard(lock_);
-  Statistics statistics = statistics_;
-  statistics.flushes = gather_.flushes();
-  statistics.tables = pool_.statistics();
-  return statistics;
 }
 }  // namespace octavo::p2m

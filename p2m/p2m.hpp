@@ -54,6 +54,15 @@ class Listener {
   ~Listener() = default;
 };
 
+/// Who wants the memory that a move leaves behind. Called under the p2m's lock.
+class FolioSink {
+ public:
+  virtual void take(mm::Folio folio) = 0;
+
+ protected:
+  ~FolioSink() = default;
+};
+
 /// What lies at one gfn.
 struct Translation {
   Mfn mfn{};          ///< of this very gfn; 0 where nothing is mapped
@@ -62,15 +71,29 @@ struct Translation {
   Order order{};      ///< of the leaf or of the hole
   bool accessed = false;
   bool dirty = false;
+  bool written = false;  ///< the hypervisor or a harvest says that it was written since it was populated (D5)
 };
 
-enum class SplitCause : u8 { set, unmap, change_type, count_ };
+/// Memory that was taken out of the p2m, with all references that its leaf had.
+struct Taken {
+  mm::Folio folio;
+  Type type = Type::invalid;
+  bool dirty = false;
+  bool written = false;
+};
+
+enum class SplitCause : u8 { set, unmap, change_type, take_out, count_ };
 inline constexpr unsigned k_split_causes = static_cast<unsigned>(SplitCause::count_);
 inline constexpr unsigned k_leaf_levels = k_max_leaf_level + 1;
 
 struct Statistics {
   u64 leaves[k_leaf_levels][k_types] = {};  ///< entries by level and type; `invalid` is not counted
   u64 splits[k_split_causes] = {};
+  u64 promotions[k_leaf_levels] = {};        ///< by the level of the new leaf
+  u64 copied[k_leaf_levels] = {};            ///< of these, by copying
+  u64 collapses = 0;                         ///< tables that had become one hole
+  u64 push_downs = 0;                        ///< tables into which a pending type was pushed
+  u64 frames_in_transit = 0;
   u64 flushes = 0;
   mm::TablePool::Statistics tables{};
 };
@@ -97,17 +120,20 @@ class P2m final : private mm::Gather::Client {
   /// Reserves the pool and makes the root. out_of_memory; invalid_argument for a configuration that makes no sense.
   [[nodiscard]] Result<void> initialize(mm::Machine& machine, const Configuration& configuration);
   /// Unlinks everything, flushes, returns every frame and table. May be called twice. No vCPU may be in the guest.
-  void destroy();
+  void destroy() { while (!destroy_some(~u64{0})) {} }
+  /// The same in pieces: looks at no more than about `budget` entries (one table of 512 at least); true when all is done.
+  [[nodiscard]] bool destroy_some(u64 budget);
 
   /// What NCR3 or EPTP points to.
   [[nodiscard]] Hpa root() const { return to_hpa(root_); }
   [[nodiscard]] const Configuration& configuration() const { return configuration_; }
   [[nodiscard]] Gfn limit() const { return Gfn{order_of_level(configuration_.levels).frames()}; }
-  /// note(cpu) is due before a CPU enters the guest.
+  /// enter(cpu) is due before a CPU enters the guest, leave(cpu) when it is back and before it takes a lock.
   [[nodiscard]] mm::TagUsers& users() { return users_; }
   void set_listener(Listener* listener) { listener_ = listener; }
 
-  /// What is at gfn; never changes anything. Lock-free. Beyond limit(): a hole of order 0.
+  /// What is at gfn; never changes anything. Lock-free. Beyond limit(): a hole of order 0. The frame is only sure to stay the
+  /// guest's inside an mm::ReadSection that began before the call, or with a reference on it. A type that is pending above is told already.
   [[nodiscard]] Translation lookup(Gfn gfn) const;
 
   /// Maps [gfn, gfn + count) to [mfn, mfn + count) with the largest leaves that both alignments, the allowed orders and the
@@ -121,9 +147,35 @@ class P2m final : private mm::Gather::Client {
   /// references, and is freed with the last. Errors as set_range.
   [[nodiscard]] Result<void> set_hole(Gfn gfn, u64 count, Type type);
   [[nodiscard]] Result<void> unmap_range(Gfn gfn, u64 count) { return set_hole(gfn, count, Type::invalid); }
+  /// The same, but stops after about `budget` entries: Error::again, and `gfn` and `count` say what is left to do.
+  [[nodiscard]] Result<void> set_hole_some(Gfn& gfn, u64& count, Type type, u64 budget);
+
   /// Every entry of memory type `from` in the range becomes `to`; leaves that the range covers are not split, others in
-  /// the range are left alone. invalid_argument, out_of_range, no_table_memory.
+  /// the range are left alone. Between ram_rw and log_dirty it is lazy (P8): tables that the range covers are only marked, so
+  /// the whole domain costs one pass over the root. invalid_argument, out_of_range, busy (a move), no_table_memory.
   [[nodiscard]] Result<void> change_type(Gfn gfn, u64 count, Type from, Type to);
+  /// Writes the types that are pending above gfn's entry down to it. For a fault that lookup() says should not be.
+  void push_down(Gfn gfn);
+  /// Notes that the hypervisor is about to write [gfn, gfn + count): sweeps look at such memory before they call it unused (D5).
+  void mark_written(Gfn gfn, u64 count);
+
+  /// Takes the memory at [gfn, gfn + 2^order) out of one leaf (cut if larger), leaves a hole of that type, flushes. Nobody can reach
+  /// it through the guest afterwards; the caller has its references. not_found: no such leaf; otherwise as set_range.
+  [[nodiscard]] Result<Taken> take_out(Gfn gfn, Order order, Type hole);
+
+  /// 512 leaves below the entry for gfn become one of `order`, in place (P7). not_found: they are not 512 leaves of memory of one
+  /// type; not_permitted: log_dirty; misaligned: the frames are not contiguous (see begin_move); busy: a frame is referred to
+  /// from elsewhere; unsupported: order.
+  [[nodiscard]] Result<void> promote(Gfn gfn, Order order);
+  /// The same by copying into `target`, a folio of the domain of that order, which is taken on success only: accesses fault and wait until continue_move() has
+  /// copied all. One move at a time (busy).
+  [[nodiscard]] Result<void> begin_move(Gfn gfn, Order order, mm::Folio& target);
+  /// Copies up to `budget` frames; Error::again until the new leaf is linked; not_found when there is no move. The old folios go to
+  /// `sink`, else they lose their references.
+  [[nodiscard]] Result<void> continue_move(u64 budget, FolioSink* sink = nullptr);
+  /// Back to where it was before begin_move.
+  void abort_move();
+  [[nodiscard]] u64 frames_in_transit() const;
 
   [[nodiscard]] AuditReport audit() const;
   [[nodiscard]] Statistics statistics() const;
@@ -135,6 +187,21 @@ class P2m final : private mm::Gather::Client {
     unsigned index;
     unsigned level;
     u64 entry;
+    Type pending;  ///< what the entries above say about all memory below them
+  };
+  /// Counts of one table's entries, kept in its frame's record.
+  struct Counts {
+    u32 filled : 10;  ///< anything but `invalid`
+    u32 memory : 10;  ///< leaves of memory
+    u32 pod : 10;
+  };
+  struct Move {
+    Gfn gfn{};
+    Order order{};
+    Mfn table{};
+    mm::Folio target{};
+    u64 done = 0;  ///< frames
+    Type type = Type::invalid;
   };
   /// The tables that a plan needs. Pieces come in ascending order, so the last key at each level tells whether a table has been counted.
   struct Plan {
@@ -164,11 +231,23 @@ class P2m final : private mm::Gather::Client {
   u64 replace(const Slot& slot, u64 entry);
   void put_entry(Gfn gfn, unsigned level, u64 entry, SplitCause cause);
   void retype(const Slot& slot, Gfn gfn, Type to);
+  void relink(const Slot& slot, Type pending);
+  void push_down_table(const Slot& slot);
+  void retype_table(Mfn table, unsigned level, Gfn base, Gfn first, Gfn end, Type from, Type to);
+  void collapse(Gfn gfn, unsigned level);
   void release(Gfn gfn, unsigned level, u64 entry);
   void release_tables(Gfn gfn, unsigned level, Mfn table);
-  void account(u64 entry, unsigned level, i64 n);
+  [[nodiscard]] Result<Slot> table_to_promote(Gfn gfn, Order order);
+  [[nodiscard]] bool is_exclusive(const Table& below, unsigned level) const;
+  void unlink_for_promotion(const Slot& slot, Gfn gfn);
+  [[nodiscard]] Leaf harvest(const Table& below, Type type) const;
+  void account(const Table& table, u64 entry, unsigned level, i64 n);
+  [[nodiscard]] Counts counts_of(Mfn table) const;
   void note_changed(Gfn gfn, u64 count);
   void audit_table(AuditReport& report, Mfn table, unsigned level, Gfn base) const;
+  [[nodiscard]] static Type with_pending(Type pending, Type type) {
+    return pending != Type::invalid && (type == Type::ram_rw || type == Type::log_dirty) ? pending : type;
+  }
   [[nodiscard]] bool is_own_memory(u64 entry, unsigned level) const {
     return !format_->is_table(entry, level) && is_ram(Format::type_of(entry));
   }
@@ -184,6 +263,9 @@ class P2m final : private mm::Gather::Client {
   Listener* listener_ = nullptr;
   Gfn changed_first_{};
   Gfn changed_end_{};
+  Gfn teardown_{};  ///< everything below is gone already
+  bool moving_ = false;
+  Move move_{};
   Statistics statistics_{};
 };
 

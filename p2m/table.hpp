@@ -12,7 +12,8 @@ namespace octavo::p2m {
 
 class Table {
  public:
-  explicit Table(Mfn mfn) : entries_(mfn) {}
+  explicit Table(Mfn mfn) : mfn_(mfn), entries_(mfn) {}
+  [[nodiscard]] Mfn mfn() const { return mfn_; }
 
   [[nodiscard]] u64 load(unsigned index) const { return at(index).load(std::memory_order_acquire); }
   /// For an entry that is not present: no hardware writes to it.
@@ -36,6 +37,7 @@ class Table {
 
  private:
   [[nodiscard]] std::atomic_ref<u64> at(unsigned index) const { return std::atomic_ref<u64>(entries_[index]); }
+  Mfn mfn_;
   mm::Mapping<u64> entries_;
 };
 }  // namespace octavo::p2m

@@ -4,6 +4,7 @@
 #include "vcpu/msr_policy.hpp"
 #include "vcpu/vcpu.hpp"
 #include "walk/copy.hpp"
+#include "walk/peek.hpp"
 
 namespace octavo::vcpu {
 
@@ -13,6 +14,26 @@ using arch::Gpr;
 
 namespace {
 constexpr usize k_longest_instruction = 15;
+
+/// An instruction without prefixes and operands: its bytes, the first one lowest.
+struct Encoding {
+  u32 bytes = 0;
+  u8 length = 0;
+};
+constexpr Encoding plain_encoding(InstructionKind kind) {
+  switch (kind) {
+    case InstructionKind::cpuid: return {0xA20F, 2};
+    case InstructionKind::rdmsr: return {0x320F, 2};
+    case InstructionKind::wrmsr: return {0x300F, 2};
+    case InstructionKind::hlt: return {0xF4, 1};
+    case InstructionKind::vmmcall: return {0xD9010F, 3};
+    case InstructionKind::vmcall: return {0xC1010F, 3};
+    case InstructionKind::xsetbv: return {0xD1010F, 3};
+    case InstructionKind::invd: return {0x080F, 2};
+    case InstructionKind::wbinvd: return {0x090F, 2};
+    default: return {};
+  }
+}
 
 CodeSize code_size_of(unsigned bits) {
   return bits == 64 ? CodeSize::bits64 : bits == 32 ? CodeSize::bits32 : CodeSize::bits16;
@@ -32,11 +53,26 @@ std::optional<Instruction> Vcpu::fetch(InstructionSet expected) {
 }
 
 /// Where the instruction that exited ends; nothing as with fetch().
-std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionSet expected) {
+std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionKind expected) {
   if (exit.next_rip != 0) return exit.next_rip;
-  const std::optional<Instruction> instruction = fetch(expected);
+  if (const u8 length = plain_length(expected); length != 0) [[likely]] return context_.regs.rip + length;
+  const std::optional<Instruction> instruction = fetch(InstructionSet{expected});
   if (!instruction) return std::nullopt;
   return rip_after(instruction->length);
+}
+
+/// The length of the instruction at RIP if it is `expected` in 64-bit code, without a prefix; else 0, which says nothing. It spares
+/// the hot exits most of a walk and of a decoder.
+u8 Vcpu::plain_length(InstructionKind expected) {
+  const Encoding plain = plain_encoding(expected);
+  u8 bytes[walk::k_peek_bytes];
+  const mm::ReadSection section;  // one for the whole walk
+  if (plain.length == 0 || !context_.in_64bit_code() ||
+      !walk::peek_executed(environment_.guest_memory(), context_.control().cr3, context_.regs.rip, bytes)) {
+    return 0;
+  }
+  const u32 found = u32{bytes[0]} | u32{bytes[1]} << 8 | u32{bytes[2]} << 16;
+  return (found & low_bits(plain.length * 8u)) == plain.bytes ? plain.length : u8{0};
 }
 
 u64 Vcpu::rip_after(u8 length) const {
@@ -60,7 +96,7 @@ walk::Mode Vcpu::paging_mode() {
 }
 
 void Vcpu::on_cpuid(const Exit& exit) {
-  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::cpuid});
+  const std::optional<u64> next = next_rip(exit, InstructionKind::cpuid);
   if (!next) return;
   arch::GuestRegisters& r = context_.regs;
   const u32 leaf = static_cast<u32>(r[Gpr::rax]);
@@ -90,14 +126,15 @@ void Vcpu::on_port_io(const Exit& exit) {
 
 void Vcpu::on_hypercall(const Exit& exit) {
   if (context_.cpl() != 0) return inject_ud();
-  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::vmmcall, InstructionKind::vmcall});
+  const bool vmcall = exit.kind == arch::ExitKind::exception;  // see on_exception()
+  const std::optional<u64> next = next_rip(exit, vmcall ? InstructionKind::vmcall : InstructionKind::vmmcall);
   if (!next) return;
   environment_.hypercall(*this);
   complete_instruction(*next);
 }
 
 bool Vcpu::on_halt(const Exit& exit) {
-  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::hlt});
+  const std::optional<u64> next = next_rip(exit, InstructionKind::hlt);
   if (!next) return false;
   complete_instruction(*next);
   if (context_.event_pending()) return false;
@@ -112,7 +149,7 @@ bool Vcpu::on_halt(const Exit& exit) {
 
 void Vcpu::on_cache_control(const Exit& exit) {
   // Guest memory is write-back and no device bypasses the caches, so there is nothing that a flush could change.
-  if (const auto next = next_rip(exit, InstructionSet{InstructionKind::invd, InstructionKind::wbinvd})) complete_instruction(*next);
+  if (const auto next = next_rip(exit, exit.wbinvd ? InstructionKind::wbinvd : InstructionKind::invd)) complete_instruction(*next);
 }
 
 void Vcpu::on_exception(const Exit& exit) {

@@ -100,7 +100,7 @@ bool Vcpu::write_cr4(u64 value) {
 }
 
 void Vcpu::on_set_xcr(const arch::Exit& exit) {
-  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::xsetbv});
+  const std::optional<u64> next = next_rip(exit, InstructionKind::xsetbv);
   if (!next) return;
   const arch::GuestRegisters& r = context_.regs;
   const u64 value = (r[Gpr::rdx] << 32) | static_cast<u32>(r[Gpr::rax]);

@@ -14,7 +14,7 @@ void Vcpu::on_read_msr(const arch::Exit& exit) {
   u64 value = answer.value;
   if (answer.kind == MsrAnswer::Kind::state) value = msr_state(answer.state);
   else if (answer.kind != MsrAnswer::Kind::value) return inject_gp();
-  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::rdmsr});
+  const std::optional<u64> next = next_rip(exit, InstructionKind::rdmsr);
   if (!next) return;
   r[Gpr::rax] = static_cast<u32>(value);
   r[Gpr::rdx] = value >> 32;
@@ -26,7 +26,7 @@ void Vcpu::on_write_msr(const arch::Exit& exit) {
   const u64 value = (r[Gpr::rdx] << 32) | static_cast<u32>(r[Gpr::rax]);
   const arch::ControlState control = context_.control();
   const MsrAnswer answer = msrs_.write(static_cast<u32>(r[Gpr::rcx]), value, {control.cr0, control.efer});
-  const std::optional<u64> next = next_rip(exit, InstructionSet{InstructionKind::wrmsr});
+  const std::optional<u64> next = next_rip(exit, InstructionKind::wrmsr);
   if (!next) return;
   const bool taken = answer.kind == MsrAnswer::Kind::ignore ||
                      (answer.kind == MsrAnswer::Kind::state && set_msr_state(answer.state, answer.value));

@@ -9,8 +9,9 @@ using arch::Exit;
 using arch::ExitKind;
 using arch::Gpr;
 
-Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, const Policies& policies, void* extended_state, u64 host_tsc_at_birth)
-    : context_(context), environment_(environment), cpuid_(policies.cpuid), msrs_(policies.msrs), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
+Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, mm::TagUsers& users, const Policies& policies,
+           void* extended_state, u64 host_tsc_at_birth)
+    : context_(context), environment_(environment), users_(users), cpuid_(policies.cpuid), msrs_(policies.msrs), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
   context_.set_tsc_offset(tsc_offset_);
 }
 
@@ -20,9 +21,12 @@ SliceEnd Vcpu::run() {
     if (!environment_.interrupt_pending()) return SliceEnd::halted;
     halted_ = false;
   }
+  const unsigned cpu = arch::cpu_index();
   while (!stop_requested_) {
     if (environment_.interrupt_pending()) take_interrupts();
+    users_.enter(cpu);
     const Exit& exit = context_.run();
+    users_.leave(cpu);
     ++counters_.exits[static_cast<unsigned>(exit.kind)];
     trace_.record(context_.regs.rip, exit);
     switch (exit.kind) {
@@ -104,9 +108,8 @@ void Vcpu::crash(CrashCause cause) {
 }
 
 unsigned Vcpu::code_size() const {
-  const arch::Segment cs = context_.segment(arch::SegmentName::cs);
-  if ((context_.control().efer & arch::efer::lma) != 0 && cs.is_long()) return 64;
-  return cs.is_32bit() ? 32 : 16;
+  if (context_.in_64bit_code()) return 64;
+  return context_.segment(arch::SegmentName::cs).is_32bit() ? 32 : 16;
 }
 
 void Vcpu::print(Sink& sink) {

@@ -4,6 +4,7 @@
 // Environment. One CPU at a time runs a Vcpu; everyone else touches it only while it does not run (the domain's lock).
 #pragma once
 #include "arch/x86/guest_context.hpp"
+#include "mm/epoch.hpp"
 #include "vcpu/cpuid_policy.hpp"
 #include "vcpu/environment.hpp"
 #include "vcpu/instruction.hpp"
@@ -41,7 +42,9 @@ struct Policies {
 class Vcpu {
  public:
   /// `context` was made by the backend; `extended_state` is one frame for XSAVE, zeroed, mapped for the Vcpu's life.
-  Vcpu(arch::GuestContext& context, Environment& environment, const Policies& policies, void* extended_state, u64 host_tsc_at_birth);
+  /// `users` is told when a CPU is in the guest.
+  Vcpu(arch::GuestContext& context, Environment& environment, mm::TagUsers& users, const Policies& policies, void* extended_state,
+       u64 host_tsc_at_birth);
 
   /// Runs the guest until something other than the guest wants this CPU. Interrupts off, before and after.
   SliceEnd run();
@@ -92,7 +95,8 @@ class Vcpu {
   /// RIP moves past an instruction that was completed in software; the interrupt shadow ends; with TF set, #DB follows.
   void complete_instruction(u64 next_rip);
   [[nodiscard]] std::optional<Instruction> fetch(InstructionSet expected);
-  [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionSet expected);
+  [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionKind expected);
+  [[nodiscard]] u8 plain_length(InstructionKind expected);
   [[nodiscard]] u64 rip_after(u8 length) const;
   [[nodiscard]] bool write_cr0(u64 value);
   [[nodiscard]] bool write_cr4(u64 value);
@@ -105,6 +109,7 @@ class Vcpu {
 
   arch::GuestContext& context_;
   Environment& environment_;
+  mm::TagUsers& users_;
   const CpuidPolicy& cpuid_;
   const MsrPolicy& msrs_;
   void* extended_state_;

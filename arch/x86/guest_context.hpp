@@ -55,6 +55,8 @@ class GuestContext {
   virtual void set_gdt(const TableRegister& table) = 0;
   virtual void set_idt(const TableRegister& table) = 0;
   [[nodiscard]] virtual unsigned cpl() const = 0;
+  /// EFER.LMA and CS.L.
+  [[nodiscard]] virtual bool in_64bit_code() const = 0;
 
   /// STI or MOV SS holds interrupts off for one instruction. Cleared when an instruction is completed in software.
   [[nodiscard]] virtual bool interrupt_shadow() const = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The few C library functions that the compiler and libfdt.a call, and the hooks of the C++ ABI. No vector registers: the copying
-// is rep movsb, which the processor's microcode does in whole cache lines (ERMS) where it matters.
+// is rep movs and stos, eight bytes a step: as good as bytes with ERMS, eight times as good without and in an emulator.
 #include <cstddef>
 
 #include "arch/x86/platform.hpp"
@@ -9,7 +9,9 @@ extern "C" {
 
 void* memcpy(void* __restrict to, const void* __restrict from, std::size_t size) {
   void* at = to;
-  asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(size) : : "memory");
+  std::size_t words = size / 8, bytes = size % 8;
+  asm volatile("rep movsq" : "+D"(at), "+S"(from), "+c"(words) : : "memory");
+  asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(bytes) : : "memory");
   return to;
 }
 
@@ -24,7 +26,10 @@ void* memmove(void* to, const void* from, std::size_t size) {
 
 void* memset(void* to, int value, std::size_t size) {
   void* at = to;
-  asm volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(value) : "memory");
+  std::size_t words = size / 8, bytes = size % 8;
+  const std::size_t pattern = 0x0101'0101'0101'0101 * static_cast<unsigned char>(value);
+  asm volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(pattern) : "memory");
+  asm volatile("rep stosb" : "+D"(at), "+c"(bytes) : "a"(pattern) : "memory");
   return to;
 }
 

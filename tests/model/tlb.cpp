@@ -2,6 +2,7 @@
 #include "tests/model/tlb.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <sstream>
 
 namespace octavo::model {
@@ -17,10 +18,17 @@ AdversarialTlb::AdversarialTlb(SimulatedMachine& machine, Nested format, arch::T
 }
 
 std::optional<u64> AdversarialTlb::access(u64 root, u64 gfn, bool write) {
-  for (Translation& known : translations_) {
+  for (usize i = 0; i < translations_.size(); ++i) {
+    Translation& known = translations_[i];
     if (!covers(known, gfn) || (write && !known.walk.write)) continue;
     if (write && !known.dirty) {
-      owed_.push_back({known.walk.entry_address[known.walk.last_level], known.entry_value, dirty_, root, gfn});
+      // The dirty bit is set before the write counts, and only in an entry that still says what was read; else the walk starts anew.
+      const u64 address = known.walk.entry_address[known.walk.last_level];
+      if (!still_says(address, known.entry_value)) {
+        translations_.erase(translations_.begin() + static_cast<std::ptrdiff_t>(i--));
+        continue;
+      }
+      mark(address, dirty_);
       known.dirty = true;
     }
     return known.walk.mfn - known.first_gfn + gfn;
@@ -48,7 +56,8 @@ std::optional<u64> AdversarialTlb::access(u64 root, u64 gfn, bool write) {
     const u64 frame = entry >> 12 & ((u64{1} << 40) - 1);
     if (level == 0 || (entry >> 7 & 1) != 0) {
       if (write && !may_write) return std::nullopt;
-      owed_.push_back({address, entry, accessed_ | (write ? dirty_ : 0), root, gfn});
+      if (write) mark(address, dirty_);
+      owed_.push_back({address, entry});
       NestedWalk walk;
       walk.result = NestedWalk::Result::mapped;
       walk.read = true;
@@ -61,25 +70,24 @@ std::optional<u64> AdversarialTlb::access(u64 root, u64 gfn, bool write) {
       translations_.push_back({gfn >> walk.order << walk.order, walk, entry, write});
       return frame + gfn % (u64{1} << walk.order);
     }
-    owed_.push_back({address, entry, accessed_, root, gfn});
+    owed_.push_back({address, entry});
     table = frame << 12;
     pointers_.try_emplace({level - 1, gfn >> 9 * level}, Pointer{table, may_write, may_execute});
   }
 }
 
+void AdversarialTlb::mark(u64 address, u64 bits) {
+  std::atomic_ref<u64>(*reinterpret_cast<u64*>(machine_.at(Hpa{address}))).fetch_or(bits);
+}
+
+bool AdversarialTlb::still_says(u64 address, u64 value) const {
+  return ((machine_.read64(Hpa{address}) ^ value) & ~(accessed_ | dirty_)) == 0;
+}
+
 void AdversarialTlb::settle_marks() {
-  const auto mark = [&](u64 address, u64 bits) {
-    std::atomic_ref<u64>(*reinterpret_cast<u64*>(machine_.at(Hpa{address}))).fetch_or(bits);
-  };
+  // An entry that was unlinked together with its table still says what the walk read, and is marked there.
   for (const Owed& owed : owed_) {
-    // Hardware marks by a locked read-modify-write, and only an entry that still says what the walk read. One that was
-    // unlinked together with its table still does. If it has changed, a write walks again before it counts.
-    if (((machine_.read64(Hpa{owed.entry_address}) ^ owed.entry_value) & ~(accessed_ | dirty_)) == 0) {
-      mark(owed.entry_address, owed.bits);
-    } else if ((owed.bits & dirty_) != 0) {
-      const NestedWalk now = nested_walk(machine_, format_, owed.root, owed.gfn);
-      if (now.result == NestedWalk::Result::mapped && now.write) mark(now.entry_address[now.last_level], owed.bits);
-    }
+    if (still_says(owed.entry_address, owed.entry_value)) mark(owed.entry_address, accessed_);
   }
   owed_.clear();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The adversarial TLB: keeps every translation and every pointer to a lower table that it ever read, until an invalidation that the
-// architecture says removes it (here: the flush of the whole tag), and uses the oldest one that it has. It sets A and D as
-// late as a processor may, also into tables that software has unlinked meanwhile. Emulators flush at every chance, so what
+// architecture says removes it (here: the flush of the whole tag), and uses the oldest one that it has. It sets A bits as
+// late as it likes and D bits when it writes, both also into tables that software has unlinked meanwhile. Emulators flush at every chance, so what
 // they forgive, this does not.
 #pragma once
 #include <map>
@@ -17,7 +17,7 @@ class AdversarialTlb {
 
   /// A guest access to a frame. Returns the machine frame that the processor reaches, or nothing for a nested fault.
   std::optional<u64> access(u64 root, u64 gfn, bool write);
-  /// Sets the A and D bits that are still owed.
+  /// Sets the A bits that are still owed.
   void settle_marks();
   void flush();
 
@@ -37,13 +37,13 @@ class AdversarialTlb {
     u64 table;
     bool write, execute;
   };
-  struct Owed {
+  struct Owed {  ///< an accessed bit
     u64 entry_address;
     u64 entry_value;  ///< as the walk read it
-    u64 bits;
-    u64 root, gfn;
   };
 
+  void mark(u64 address, u64 bits);
+  [[nodiscard]] bool still_says(u64 address, u64 value) const;
   [[nodiscard]] bool covers(const Translation& translation, u64 gfn) const {
     return gfn >> translation.walk.order == translation.first_gfn >> translation.walk.order;
   }

@@ -18,10 +18,11 @@ struct World {
   explicit World(p2m::Paging paging, u64 bytes = u64{4} << 30, u64 tables = 64, p2m::OrderSet orders = p2m::k_all_orders)
       : simulated(bytes, 2), nested(paging == p2m::Paging::npt ? Nested::npt : Nested::ept) {
     const arch::MemoryRange ram[] = {{Hpa{0}, bytes}};
-    REQUIRE(machine.initialize(ram, ram));
+    REQUIRE(machine.initialize(ram, ram, mm::Contents::zero));
     free_at_start = machine.statistics().free_frames();
     REQUIRE(p2m.initialize(machine, {.domain = k_domain, .paging = paging, .orders = orders, .tag = k_tag, .table_frames = tables}));
-    for (unsigned cpu = 0; cpu < 2; ++cpu) p2m.users().note(cpu);
+    for (unsigned cpu = 0; cpu < 2; ++cpu) p2m.users().enter(cpu);
+    simulated.flushes = 0;  // those of the first entry
   }
 
   [[nodiscard]] u64 root() const { return p2m.root().value(); }

@@ -35,6 +35,7 @@ class Context final : public GuestContext {
   void set_gdt(const TableRegister& table) override;
   void set_idt(const TableRegister& table) override;
   unsigned cpl() const override { return vmcb_.save.cpl; }
+  bool in_64bit_code() const override { return (vmcb_.save.efer & efer::lma) != 0 && vmcb_.save.cs.is_long(); }
   bool interrupt_shadow() const override;
   void clear_interrupt_shadow() override;
   void inject(const Event& event) override;

@@ -83,12 +83,16 @@ class Sequence {
   explicit Sequence(Paging paging) : world_(paging, u64{8} << 30, 40) {}
 
   void step() {
-    switch (*rc::gen::inRange(0, 8)) {
+    switch (*rc::gen::element(0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 9, 10, 11)) {
       case 0: case 1: populate(); break;
       case 2: unmap(); break;
       case 3: hole(); break;
       case 4: case 5: change_type(); break;
       case 6: map_again(); break;
+      case 8: promote(); break;
+      case 9: move(); break;
+      case 10: take_out(); break;
+      case 11: unmap_in_steps(); break;
       default: device(); break;
     }
     touch();
@@ -132,6 +136,61 @@ class Sequence {
     if (!done) return refused(done.error(), gfn, count, type);
     RC_ASSERT(may_become(gfn, count, type));
     oracle_.put(gfn, count, {type, mfn.value()});
+    contents_.erase(contents_.lower_bound(mfn.value()), contents_.lower_bound(mfn.value() + count));
+  }
+  void promote() {
+    const Order order = *rc::gen::element(k_order_2m, k_order_2m, k_order_1g);
+    const u64 gfn = Gfn{any_gfn()}.align_down(order).value();
+    note("promote", gfn, order.frames(), Type::invalid);
+    const auto done = world_.p2m.promote(Gfn{gfn}, order);
+    if (!done) return RC_ASSERT(done.error() == Error::not_found || done.error() == Error::not_permitted || done.error() == Error::misaligned || done.error() == Error::busy);
+    RC_ASSERT(world_.p2m.lookup(Gfn{gfn}).order == order);
+  }
+  void move() {
+    const u64 gfn = Gfn{any_gfn()}.align_down(k_order_2m).value();
+    note("move", gfn, k_2m, Type::invalid);
+    auto target = world_.machine.allocate(k_order_2m, World::k_domain, mm::FrameKind::guest, mm::Contents::any);
+    if (!target) return;
+    const u64 to = target->mfn().value();
+    if (!world_.p2m.begin_move(Gfn{gfn}, k_order_2m, *target)) return;
+    RC_ASSERT(world_.p2m.lookup(Gfn{gfn + 5}).type == Type::transit);
+    RC_ASSERT(world_.p2m.frames_in_transit() == k_2m);
+    RC_ASSERT(world_.check() == "");
+    RC_ASSERT(world_.p2m.unmap_range(Gfn{gfn + 3}, 1).error() == Error::busy);
+    if (*rc::gen::inRange(0, 3) == 0) return world_.p2m.abort_move();
+    while (!world_.p2m.continue_move(*rc::gen::inRange<u64>(1, 300))) RC_ASSERT(world_.check() == "");
+    const Type type = oracle_.at(gfn).type;
+    for (u64 i = 0; i < k_2m; ++i) {
+      const auto content = contents_.find(oracle_.at(gfn + i).mfn);
+      if (content != contents_.end()) contents_[to + i] = content->second;
+      else contents_.erase(to + i);
+    }
+    oracle_.put(gfn, k_2m, {type, to});
+  }
+  void take_out() {
+    const Order order = *rc::gen::element(k_order_4k, k_order_2m, k_order_1g);
+    const u64 gfn = Gfn{any_gfn()}.align_down(order).value();
+    note("take_out", gfn, order.frames(), Type::pod);
+    const State state = oracle_.at(gfn);
+    const auto taken = world_.p2m.take_out(Gfn{gfn}, order, Type::pod);
+    if (!taken) return RC_ASSERT(taken.error() == Error::not_found || taken.error() == Error::no_table_memory || (taken.error() == Error::busy && aliased_));
+    RC_ASSERT(taken->folio.mfn().value() == state.mfn);
+    RC_ASSERT(taken->folio.references() == order.frames());
+    oracle_.put(gfn, order.frames(), {Type::pod, 0});
+  }
+  void unmap_in_steps() {
+    const u64 first = any_gfn();
+    Gfn gfn{first};
+    u64 count = any_count(first);
+    note("unmap in steps", first, count, Type::invalid);
+    for (;;) {
+      const u64 before = gfn.value();
+      const auto done = world_.p2m.set_hole_some(gfn, count, Type::invalid, 1);
+      oracle_.put(before, gfn.value() - before, {});
+      check();
+      if (done) return;
+      if (done.error() != Error::again) return refused(done.error(), gfn.value(), count, Type::invalid);
+    }
   }
   void unmap() {
     const u64 gfn = any_gfn();
@@ -158,6 +217,7 @@ class Sequence {
     const Type to = *rc::gen::element(Type::ram_rw, Type::ram_ro, Type::log_dirty);
     note("change_type to", gfn, count, to);
     const auto done = world_.p2m.change_type(Gfn{gfn}, count, from, to);
+    if (from == to) return RC_ASSERT(done.error() == Error::invalid_argument);
     if (!done) return RC_ASSERT(done.error() == Error::no_table_memory);
     std::vector<std::pair<u64, std::pair<u64, State>>> changed;
     oracle_.each(gfn, count, [&](u64 first, u64 end, State state) {
@@ -192,11 +252,21 @@ class Sequence {
     for (const u64 gfn : oracle_.edges()) {
       for (model::AdversarialTlb* tlb : {&world_.tlb0, &world_.tlb1}) {
         const bool write = *rc::gen::arbitrary<bool>();
-        const std::optional<u64> reached = tlb->access(world_.root(), gfn, write);
+        std::optional<u64> reached = tlb->access(world_.root(), gfn, write);
         const State state = oracle_.at(gfn);
         const p2m::Access access = p2m::access_of(state.type);
+        if (!reached && write && access.write) {  // what a fault handler does when lookup says that there should be none
+          world_.p2m.push_down(Gfn{gfn});
+          tlb->flush();
+          reached = tlb->access(world_.root(), gfn, write);
+        }
         if (write ? access.write : access.read) RC_ASSERT(reached == std::optional(state.mfn));
         else RC_ASSERT(!reached);
+        if (!reached) continue;
+        u64* const memory = reinterpret_cast<u64*>(world_.simulated.at(to_hpa(Mfn{std::min(*reached, world_.simulated.frames() - 1)})));
+        if (*reached >= world_.simulated.frames()) continue;
+        if (const auto content = contents_.find(*reached); content != contents_.end()) RC_ASSERT(*memory == content->second);
+        if (write) contents_[*reached] = *memory = ++token_;
       }
     }
     if (*rc::gen::arbitrary<bool>()) world_.tlb0.settle_marks();
@@ -219,6 +289,8 @@ class Sequence {
   World world_;
   Oracle oracle_;
   bool aliased_ = false;
+  std::map<u64, u64> contents_;  ///< machine frame -> what the guest wrote to its first word
+  u64 token_ = 0;
 };
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <numeric>
 
+#include "devices/acpi_pm.hpp"
 #include "tools/octavo/build/aml.hpp"
 
 using namespace octavo;
@@ -52,7 +53,15 @@ TEST_CASE("acpi: from the RSDP every table is found, with a right checksum") {
   table_at(segment, *get<u32>(fadt, 40), "DSDT");
 }
 
-TEST_CASE("acpi: the FADT names the ports of the hypervisor's devices") {
+TEST_CASE("acpi: the tables name the ports that the devices of the hypervisor answer") {
+  const AcpiHardware hardware;
+  CHECK(hardware.pm1a_event_block == devices::AcpiPm::k_event_port);
+  CHECK(hardware.pm1a_control_block == devices::AcpiPm::k_control_port);
+  CHECK(hardware.pm_timer_block == devices::AcpiPm::k_timer_port);
+  CHECK(hardware.s5_sleep_type == devices::AcpiPm::k_soft_off);
+}
+
+TEST_CASE("acpi: the FADT describes the machine") {
   const Segment segment = acpi_tables(domain::Console::uart);
   const ByteView xsdt = table_at(segment, *get<u64>(segment.data, 24), "XSDT");
   const ByteView fadt = table_at(segment, *get<u64>(xsdt, 36), "FACP");
@@ -65,7 +74,11 @@ TEST_CASE("acpi: the FADT names the ports of the hypervisor's devices") {
   CHECK(*get<u32>(fadt, 76) == 0x608);
   CHECK(*get<u8>(fadt, 91) == 4);
   CHECK(*get<u16>(fadt, 109) == 7);       // legacy devices, 8042, no VGA; CMOS RTC present
+  CHECK(*get<u8>(fadt, 108) == 0x32);     // century
   const u32 flags = *get<u32>(fadt, 112);
+  CHECK((flags & 1 << 4) == 0);           // the power button is fixed hardware
+  CHECK((flags & 1 << 5) != 0);           // the sleep button is not
+  CHECK((flags & 1 << 8) != 0);           // the timer has 32 bits
   CHECK((flags & 1 << 10) != 0);          // reset register
   CHECK((flags & 1 << 20) == 0);          // not hardware-reduced
   CHECK(*get<u8>(fadt, 116) == 1);        // in I/O space

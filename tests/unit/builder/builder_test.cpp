@@ -120,7 +120,7 @@ TEST_CASE("builder: the same inputs give the same bytes") {
 TEST_CASE("builder: failures name file, line, key and what they are about") {
   Folder folder;
   prepared(folder);
-  CHECK(complaint(folder, "memory = \"64M\"\nkernel = \"nothing\"\n") == "web.toml:2: kernel nothing: nothing: No such file or directory");
+  CHECK(complaint(folder, "memory = \"64M\"\nkernel = \"nothing\"\n") == "web.toml:2: kernel: nothing: No such file or directory");
   CHECK(complaint(folder, "memory = \"64M\"\nkernel = \"initrd\"\n") == "web.toml:2: kernel initrd: is no kernel: neither a Linux bzImage nor an ELF file");
   CHECK(complaint(folder, "memory = \"64M\"\nkernel = \"vmlinuz\"\nkind = \"pvh\"\n") == "web.toml:2: kernel vmlinuz: is no ELF file");
   CHECK(complaint(folder, "memory = \"17M\"\nkernel = \"vmlinuz\"\n") ==
@@ -152,6 +152,35 @@ TEST_CASE("builder: a failed write leaves the old image and no litter") {
   CHECK_FALSE(build_file(folder / "web.toml", folder / "taken.dom"));
   CHECK_FALSE(build_file(folder / "web.toml", folder / "no-such-folder" / "web.dom"));
   CHECK(folder.files() == files + 1);
+}
+
+TEST_CASE("builder: zeros at the end of a segment are not carried") {
+  Folder folder;
+  prepared(folder);
+  Bytes initrd(9000);
+  initrd[4095] = std::byte{1};
+  folder.write("initrd", initrd);
+  REQUIRE(build_file(folder / "web.toml", folder / "web.dom"));
+  const Bytes bytes = *read_file(folder / "web.dom");
+  domain::Image image;
+  REQUIRE(inspect_image(bytes, image));
+  const auto read = std::ranges::find(image.segments(), "initrd", &domain::ImageSegment::label);
+  REQUIRE(read != image.segments().end());
+  CHECK(read->memory_size == 9000);
+  CHECK(read->data.size() == 4096);
+  CHECK(read->data.back() == std::byte{1});
+}
+
+TEST_CASE("builder: no input is overwritten") {
+  Folder folder;
+  prepared(folder);
+  for (const char* const name : {"web.toml", "vmlinuz", "initrd"}) {
+    const Bytes before = *read_file(folder / name);
+    const auto built = build_file(folder / "web.toml", folder / name);
+    REQUIRE_FALSE(built);
+    CHECK(built.error().text == (folder / name).string() + ": is an input; choose another name with -o");
+    CHECK(*read_file(folder / name) == before);
+  }
 }
 
 TEST_CASE("builder: progress goes from something to all") {

@@ -108,6 +108,13 @@ void check_mutations(const Bytes& sample, const std::vector<Mutation>& mutations
   }
 }
 
+std::string hexadecimal(u32 value) {
+  char buffer[8];
+  BufferSink sink{buffer};
+  format(sink, "{:x}", value);
+  return std::string{sink.view()};
+}
+
 constexpr const char* k_name = "not 1 to 31 of a-z A-Z 0-9 . _ -";
 const std::string k_long_name(32, 'a');
 }  // namespace
@@ -274,6 +281,55 @@ TEST_CASE("image: nodes that are missing, misnumbered or too many") {
 
   Bytes empty = without_node(without_node(without_node(sample, "/segments/segment@0"), "/segments/segment@1"), "/segments/segment@2");
   CHECK(verdict(empty) == "segments: there is none");
+}
+
+TEST_CASE("image: a file of a right size that is no multiple of a page") {
+  Bytes bytes = with_property(sample_image(), "/", "image-size", cells(k_sample_size + 8));
+  bytes.resize(k_sample_size + 8);
+  CHECK(verdict(bytes) == "image-size: not a multiple of 4096");
+}
+
+TEST_CASE("image: 32 ranges are accepted, one more is not") {
+  const auto with_ranges = [](u32 count) {
+    Bytes bytes = without_node(without_node(sample_image(), "/memory-map/range@0"), "/memory-map/range@1");
+    for (u32 i = count; i-- != 0;) {  // nodes are added in front
+      const std::string name = "range@" + hexadecimal(i);
+      const std::string path = "/memory-map/" + name;
+      bytes = with_node(bytes, "/memory-map", name.c_str());
+      bytes = with_property(bytes, path.c_str(), "base", cells(i == 0 ? 0 : 0x1'0000'0000 + u64{i - 1} * 0x10'0000));
+      bytes = with_property(bytes, path.c_str(), "size", cells(i == 0 ? 0xc000'0000 : 0x10'0000));
+      bytes = with_property(bytes, path.c_str(), "type", text("ram"));
+    }
+    const u64 memory = 0xc000'0000 + u64{count - 1} * 0x10'0000;
+    bytes = with_property(bytes, "/config", "memory", cells(memory));
+    return with_property(bytes, "/config", "maximum-memory", cells(memory));
+  };
+  CHECK(verdict(with_ranges(32)).empty());
+  CHECK(verdict(with_ranges(33)) == "memory-map: more than 32 ranges");
+}
+
+TEST_CASE("image: 64 segments are accepted, one more is not") {
+  constexpr u64 k_size = 0x8000;
+  const auto with_segments = [](u32 count) {
+    Bytes bytes = sample_image();
+    for (const char* const name : {"0", "1", "2"}) bytes = without_node(bytes, (std::string{"/segments/segment@"} + name).c_str());
+    bytes.resize(k_size);
+    bytes = with_property(bytes, "/", "image-size", cells(k_size));
+    for (u32 i = count; i-- != 0;) {
+      const std::string name = "segment@" + hexadecimal(i);
+      const std::string path = "/segments/" + name;
+      bytes = with_node(bytes, "/segments", name.c_str());
+      bytes = with_property(bytes, path.c_str(), "label", text("x"));
+      bytes = with_property(bytes, path.c_str(), "gpa", cells(i == 0 ? 0x1000 : 0x100000 + u64{i - 1} * 0x1000));
+      bytes = with_property(bytes, path.c_str(), "memory-size", cells(0x1000));
+      bytes = with_property(bytes, path.c_str(), "data-offset", cells(k_size));
+      bytes = with_property(bytes, path.c_str(), "data-size", cells(0));
+      bytes = with_property(bytes, path.c_str(), "data-crc32", cell(0));
+    }
+    return bytes;
+  };
+  CHECK(verdict(with_segments(64)).empty());
+  CHECK(verdict(with_segments(65)) == "segments: more than 64 segments");
 }
 
 TEST_CASE("image: a file that is no image") {

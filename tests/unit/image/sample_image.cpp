@@ -125,13 +125,13 @@ Bytes make(bool long64) {
   return image;
 }
 
-/// Opens the tree with room to grow, lets `edit` change it, packs it again.
+/// Opens the tree with room to grow, lets `edit` change it, packs it again; the data behind it stays.
 Bytes edited(Bytes image, const std::function<void(void*)>& edit) {
-  Bytes tree(k_sample_data_begin);
+  Bytes tree(image.size());
   must(fdt_open_into(image.data(), tree.data(), static_cast<int>(tree.size())));
   edit(tree.data());
   must(fdt_pack(tree.data()));
-  std::copy(tree.begin(), tree.end(), image.begin());
+  std::copy_n(tree.begin(), fdt_totalsize(tree.data()), image.begin());
   return image;
 }
 

@@ -59,6 +59,7 @@ class FakeContext final : public arch::GuestContext {
   void set_gdt(const arch::TableRegister&) override {}
   void set_idt(const arch::TableRegister&) override {}
   unsigned cpl() const override { return level; }
+  bool in_64bit_code() const override { return (state.efer & arch::efer::lma) != 0 && segment(arch::SegmentName::cs).is_long(); }
   bool interrupt_shadow() const override { return shadow; }
   void clear_interrupt_shadow() override { shadow = false; }
   void inject(const arch::Event& event) override { pending_ = event; }

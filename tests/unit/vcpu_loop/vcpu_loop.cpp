@@ -54,7 +54,8 @@ struct Fixture {
   FakeContext context;
   FakeEnvironment environment;
   vcpu::Policies policies;
-  vcpu::Vcpu vcpu{context, environment, policies, nullptr, 0};
+  mm::TagUsers users;
+  vcpu::Vcpu vcpu{context, environment, users, policies, nullptr, 0};
 
   Fixture() { context.regs.rip = 0x1000; }
   void code(std::initializer_list<u8> bytes) { std::copy(bytes.begin(), bytes.end(), environment.memory.begin() + 0x1000); }

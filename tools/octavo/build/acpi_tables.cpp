@@ -58,7 +58,7 @@ Bytes dsdt(domain::Console console, const AcpiHardware& hardware) {
 /// Offsets in the FADT (table 5.9). What is not set is 0: not there, or none.
 enum Fadt : u64 {
   k_firmware_ctrl = 36, k_dsdt = 40, k_sci_int = 46, k_pm1a_evt_blk = 56, k_pm1a_cnt_blk = 64, k_pm_tmr_blk = 76,
-  k_pm1_evt_len = 88, k_pm1_cnt_len = 89, k_pm_tmr_len = 91, k_p_lvl2_lat = 96, k_p_lvl3_lat = 98, k_iapc_boot_arch = 109,
+  k_pm1_evt_len = 88, k_pm1_cnt_len = 89, k_pm_tmr_len = 91, k_p_lvl2_lat = 96, k_p_lvl3_lat = 98, k_century = 108, k_iapc_boot_arch = 109,
   k_flags = 112, k_reset_reg = 116, k_reset_value = 128, k_x_dsdt = 140, k_x_pm1a_evt_blk = 148, k_x_pm1a_cnt_blk = 172,
   k_x_pm_tmr_blk = 208, k_fadt_size = 268,
 };
@@ -66,8 +66,8 @@ constexpr u8 k_fadt_revision = 5;
 constexpr u16 k_no_c2 = 101, k_no_c3 = 1001;  // latencies that mean: not supported
 // IAPC_BOOT_ARCH (table 5.11)
 constexpr u16 k_legacy_devices = 1 << 0, k_8042 = 1 << 1, k_vga_not_present = 1 << 2;
-// Flags (table 5.10); the buttons are "not fixed hardware", and no such device exists either
-constexpr u32 k_wbinvd = 1 << 0, k_proc_c1 = 1 << 2, k_pwr_button = 1 << 4, k_slp_button = 1 << 5, k_fix_rtc = 1 << 6,
+// Flags (table 5.10). PWR_BUTTON stays 0: the power button is fixed hardware; the sleep button is not, and there is none.
+constexpr u32 k_wbinvd = 1 << 0, k_proc_c1 = 1 << 2, k_slp_button = 1 << 5, k_fix_rtc = 1 << 6, k_tmr_val_ext = 1 << 8,
               k_reset_reg_sup = 1 << 10;
 
 /// Generic address structure of a port (5.2.3.2); access size 1, 2, 3 for 1, 2, 4 bytes.
@@ -92,8 +92,9 @@ Bytes fadt(u32 facs_address, u32 dsdt_address, const AcpiHardware& hardware) {
   put(whole, k_pm_tmr_len, u8{4});
   put(whole, k_p_lvl2_lat, k_no_c2);
   put(whole, k_p_lvl3_lat, k_no_c3);
+  put(whole, k_century, hardware.century_register);
   put(whole, k_iapc_boot_arch, static_cast<u16>(k_legacy_devices | k_8042 | k_vga_not_present));
-  put(whole, k_flags, k_wbinvd | k_proc_c1 | k_pwr_button | k_slp_button | k_fix_rtc | k_reset_reg_sup);
+  put(whole, k_flags, k_wbinvd | k_proc_c1 | k_slp_button | k_fix_rtc | k_tmr_val_ext | k_reset_reg_sup);
   put_port(whole, k_reset_reg, hardware.reset_port, 1, 1);
   put(whole, k_reset_value, hardware.reset_value);
   put_port(whole, k_x_pm1a_evt_blk, hardware.pm1a_event_block, 4, 2);

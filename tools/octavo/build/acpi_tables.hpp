@@ -13,10 +13,11 @@ inline constexpr u64 k_acpi_base = 0xf0000;  ///< the RSDP; in the area that is 
 struct AcpiHardware {
   u16 pm1a_event_block = 0x600;
   u16 pm1a_control_block = 0x604;
-  u16 pm_timer_block = 0x608;
+  u16 pm_timer_block = 0x608;     ///< 32 bits wide
   u16 reset_port = 0xcf9;
   u8 reset_value = 6;
   u8 sci = 9;
+  u8 century_register = 0x32;     ///< of the CMOS RTC
   u8 s5_sleep_type = 5;  ///< SLP_TYP that powers off
 };
 

@@ -36,17 +36,30 @@ Outcome<DomainPlan> plan(const DomainConfig& config) {
   OCTAVO_TRY(memory.place_firmware(acpi_tables(config.console)));
   const domain::KernelKind kind = config.kind ? *config.kind : OCTAVO_TRY(detect_kernel(input.kernel));
   const domain::BootRegisters registers = OCTAVO_TRY(load(kind, memory, input));
-  return DomainPlan{config, kind, registers, memory.ranges(), memory.segments()};
+  return DomainPlan{config, kind, registers, memory.ranges(), std::move(memory).take_segments()};
 }
 
 /// "web.toml:7: initrd /boot/initrd.img: does not fit ..."
 Failure located(const DomainConfig& config, const Failure& failure) {
   if (failure.key.empty()) return {fmt::format("{}: {}", config.file, failure.text)};
-  std::string subject = failure.key;
-  if (failure.key == "kernel") subject += " " + config.kernel.string();
-  if (failure.key == "initrd" && config.initrd) subject += " " + config.initrd->string();
-  if (failure.key == "memory") subject += " " + exact_size(config.memory);
-  return {fmt::format("{}: {}: {}", config.where(failure.key), subject, failure.text)};
+  std::string value;
+  if (failure.key == "kernel") value = config.kernel.string();
+  if (failure.key == "initrd" && config.initrd) value = config.initrd->string();
+  if (failure.key == "memory") value = exact_size(config.memory);
+  const bool is_named = value.empty() || failure.text.starts_with(value + ": ");  // by whoever could not read the file
+  return {fmt::format("{}: {}{}: {}", config.where(failure.key), failure.key, is_named ? "" : " " + value, failure.text)};
+}
+
+/// Would writing `image` destroy what it is made of?
+Outcome<> check_output(const DomainConfig& config, const std::filesystem::path& toml, const std::filesystem::path& image) {
+  std::vector<std::filesystem::path> inputs{toml, config.kernel};
+  if (config.initrd) inputs.push_back(*config.initrd);
+  for (const ModuleFile& module : config.modules) inputs.push_back(module.path);
+  for (const std::filesystem::path& input : inputs) {
+    std::error_code error;
+    if (std::filesystem::equivalent(input, image, error)) return failure("{}: is an input; choose another name with -o", image.string());
+  }
+  return {};
 }
 
 std::string explain(const domain::ImageError& error) {
@@ -76,6 +89,7 @@ Outcome<Bytes> build_image(const DomainConfig& config) {
 
 Outcome<> build_file(const std::filesystem::path& toml, const std::filesystem::path& image, const Progress& progress) {
   const DomainConfig config = OCTAVO_TRY(read_config(toml));
+  OCTAVO_TRY(check_output(config, toml, image));
   const Bytes bytes = OCTAVO_TRY(build_image(config));
   return write_file_atomically(image, bytes, progress);
 }

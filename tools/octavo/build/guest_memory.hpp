@@ -62,6 +62,7 @@ class GuestMemory {
 
   /// In ascending order.
   [[nodiscard]] const std::vector<Segment>& segments() const { return segments_; }
+  [[nodiscard]] std::vector<Segment> take_segments() && { return std::move(segments_); }
 
  private:
   [[nodiscard]] const Segment* overlapping(u64 gpa, u64 size) const;

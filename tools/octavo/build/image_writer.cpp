@@ -3,6 +3,8 @@
 
 #include <libfdt.h>
 
+#include <algorithm>
+
 #include "lib/crc32.hpp"
 
 namespace octavo::build {
@@ -52,6 +54,12 @@ class TreeWriter {
   int error_ = 0;
 };
 
+/// A segment's data without the zeros at its end: the guest's memory is zero anyway, so nobody need carry, check and copy them.
+ByteView stored_data(const Segment& segment) {
+  const auto last = std::find_if(segment.data.rbegin(), segment.data.rend(), [](std::byte b) { return b != std::byte{0}; });
+  return ByteView{segment.data}.first(static_cast<usize>(segment.data.rend() - last));
+}
+
 void write_config(TreeWriter& tree, const DomainPlan& plan) {
   const DomainConfig& config = plan.config;
   tree.text("name", config.name);
@@ -76,7 +84,7 @@ void write_segment(TreeWriter& tree, const Segment& segment, u64 offset, u32 crc
   tree.number64("gpa", segment.gpa);
   tree.number64("memory-size", segment.memory_size);
   tree.number64("data-offset", offset);
-  tree.number64("data-size", segment.data.size());
+  tree.number64("data-size", stored_data(segment).size());
   tree.number32("data-crc32", crc);
 }
 
@@ -100,7 +108,7 @@ void write_registers(TreeWriter& tree, const domain::BootRegisters& registers) {
 /// Where the data of each segment lies, and last the size of the file.
 std::vector<u64> data_offsets(const DomainPlan& plan, u64 tree_size) {
   std::vector<u64> offsets{align_up(tree_size, k_page_size)};
-  for (const Segment& segment : plan.segments) offsets.push_back(align_up(offsets.back() + segment.data.size(), k_page_size));
+  for (const Segment& segment : plan.segments) offsets.push_back(align_up(offsets.back() + stored_data(segment).size(), k_page_size));
   return offsets;
 }
 
@@ -134,13 +142,13 @@ Outcome<Bytes> write_tree(const DomainPlan& plan, const std::vector<u64>& offset
 
 Outcome<Bytes> write_image(const DomainPlan& plan) {
   std::vector<u32> crcs;
-  for (const Segment& segment : plan.segments) crcs.push_back(crc32(segment.data));
+  for (const Segment& segment : plan.segments) crcs.push_back(crc32(stored_data(segment)));
   // Numbers have a fixed width, so a draft has the size of the final tree.
   const Bytes draft = OCTAVO_TRY(write_tree(plan, data_offsets(plan, 0), crcs));
   const std::vector<u64> offsets = data_offsets(plan, draft.size());
   Bytes image = OCTAVO_TRY(write_tree(plan, offsets, crcs));
   image.resize(offsets.back());
-  for (usize i = 0; i < plan.segments.size(); ++i) put_bytes(image, offsets[i], plan.segments[i].data);
+  for (usize i = 0; i < plan.segments.size(); ++i) put_bytes(image, offsets[i], stored_data(plan.segments[i]));
   return image;
 }
 }  // namespace octavo::build

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pod/pod.hpp"
+
+#include <algorithm>
+
+#include "mm/mapping.hpp"
+
+namespace octavo::pod {
+using p2m::Type;
+
+Result<void> Pod::initialize(mm::Machine& machine, u64 target, u64 maximum) {
+  {
+    LockGuard guard(lock_);
+    if (machine_ != nullptr || target > maximum) return fail(Error::invalid_argument);
+    machine_ = &machine;
+    maximum_ = maximum;
+    cache_.attach(machine, p2m_.configuration().domain);
+  }
+  OCTAVO_TRY(set_target(target));
+  return {};
+}
+
+void Pod::destroy() {
+  p2m_.abort_move();
+  LockGuard guard(lock_);
+  cache_.clear();
+  target_ = pending_ = maximum_ = 0;
+  machine_ = nullptr;
+}
+
+Accounts Pod::accounts_locked() const {
+  const p2m::Statistics counts = p2m_.statistics();
+  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit, .maximum = maximum_};
+  accounts.cache = cache_.frames_by_level();
+  for (unsigned level = 0; level < p2m::k_leaf_levels; ++level) {
+    const auto leaves = [&](Type type) { return counts.leaves[level][static_cast<usize>(type)] << 9 * level; };
+    accounts.entries += leaves(Type::pod);
+    accounts.populated += leaves(Type::ram_rw) + leaves(Type::ram_ro) + leaves(Type::log_dirty) + leaves(Type::transit);
+  }
+  return accounts;
+}
+
+Accounts Pod::accounts() const {
+  LockGuard guard(lock_);
+  return accounts_locked();
+}
+
+Statistics Pod::statistics() const {
+  LockGuard guard(lock_);
+  return statistics_;
+}
+
+Result<void> Pod::add_entries(Gfn gfn, u64 count) {
+  LockGuard guard(lock_);
+  for (Gfn at = gfn; at < gfn + count && at < p2m_.limit();) {
+    const p2m::Translation there = p2m_.lookup(at);
+    if (there.type != Type::invalid && there.type != Type::pod) return fail(Error::exists);
+    at = at.align_down(there.order) + there.order.frames();
+  }
+  return p2m_.set_hole(gfn, count, Type::pod);
+}
+
+/// A folio of the largest order up to `limit` that the cache has. When it is empty, zero memory is looked for, once at each order;
+/// what is found may have to go to the machine first, if something is pending.
+Result<mm::Folio> Pod::folio_for(Order limit) {
+  constexpr Order k_leaf_orders[] = {k_order_1g, k_order_2m, k_order_4k};
+  constexpr u64 k_looks = 1u << 14;
+  const p2m::OrderSet& orders = p2m_.configuration().orders;
+  const auto from_cache = [&]() -> Result<mm::Folio> {
+    for (const Order order : k_leaf_orders) {
+      if (order > limit || !orders.has(order)) continue;
+      if (Result<mm::Folio> folio = cache_.get(order)) return folio;
+    }
+    return fail(Error::out_of_memory);
+  };
+  if (Result<mm::Folio> folio = from_cache()) return folio;
+  ++statistics_.emergency_sweeps;
+  for (const Order order : k_leaf_orders) {
+    while (orders.has(order) && sweep_locked(order, k_looks) > 0) {
+      if (Result<mm::Folio> folio = from_cache()) return folio;
+    }
+  }
+  ++statistics_.out_of_memory;
+  return fail(Error::out_of_memory);
+}
+
+Result<void> Pod::populate(Gfn gfn) {
+  LockGuard guard(lock_);
+  const p2m::Translation there = p2m_.lookup(gfn);
+  if (there.type != Type::pod) return {};  // somebody else was first
+  mm::Folio folio = OCTAVO_TRY(folio_for(there.order));
+  const Order order = folio.order();
+  const Result<void> set = p2m_.set(gfn.align_down(order), folio.mfn(), order, Type::ram_rw);
+  if (!set) {
+    file(std::move(folio), true);
+    return set;
+  }
+  ++statistics_.populates[p2m::level_of_order(order)];
+  if (order < there.order) ++statistics_.fallbacks;
+  return {};
+}
+
+Result<Pod::Reply> Pod::set_target(u64 frames) {
+  LockGuard guard(lock_);
+  if (frames > maximum_) return fail(Error::invalid_argument);
+  const u64 held = accounts_locked().held();
+  Reply reply;
+  if (frames < held) {
+    reply.freed = cache_.give_back(held - frames);
+    pending_ = held - frames - reply.freed;
+  } else {
+    const u64 pending = std::exchange(pending_, 0);
+    while (reply.added < frames - held) {
+      const u64 left = frames - held - reply.added;
+      Result<mm::Folio> folio = fail(Error::out_of_memory);
+      for (const Order order : {k_order_1g, k_order_2m, k_order_4k}) {
+        if (order.frames() <= left && !folio) folio = machine_->allocate(order, p2m_.configuration().domain, mm::FrameKind::guest);
+      }
+      if (!folio) {
+        cache_.give_back(reply.added);
+        pending_ = pending;
+        return fail(folio.error());
+      }
+      reply.added += folio->order().frames();
+      file(std::move(*folio), true);
+    }
+  }
+  target_ = frames;
+  reply.pending = pending_;
+  return reply;
+}
+
+/// Puts memory that came back from the guest where it belongs.
+void Pod::file(mm::Folio folio, bool is_zero) {
+  const u64 frames = folio.order().frames();
+  if (pending_ >= frames) {
+    pending_ -= frames;
+    return;  // the handle's end returns it to the machine
+  }
+  const Mfn mfn = folio.mfn();
+  const Order order = folio.order();
+  if (!is_zero) mm::zero_frames(mfn, order);
+  if (!cache_.add(folio)) return;  // somebody else has a reference: it goes back to the machine when that one is gone
+  pending_ -= cache_.give_back(pending_);
+}
+
+Result<void> Pod::promote(Gfn gfn, Order order, u64 budget) {
+  LockGuard guard(lock_);
+  if (p2m_.frames_in_transit() == 0) {
+    const Result<void> in_place = p2m_.promote(gfn, order);
+    if (in_place || in_place.error() != Error::misaligned || !gfn.is_aligned(order)) return in_place;
+    mm::Folio target = OCTAVO_TRY(cache_.get(order));
+    const Result<void> begun = p2m_.begin_move(gfn, order, target);
+    if (!begun) {
+      file(std::move(target), true);
+      return begun;
+    }
+  }
+  return p2m_.continue_move(budget, this);
+}
+
+Result<u64> Pod::decrease(Gfn gfn, u64 count, u64 budget) {
+  LockGuard guard(lock_);
+  if (!range_within(gfn.value(), count, p2m_.limit().value())) return fail(Error::out_of_range);
+  u64 done = 0;
+  for (; done < count && budget > 0; --budget) {
+    const Gfn at = gfn + done;
+    const p2m::Translation there = p2m_.lookup(at);
+    const u64 rest = std::min(count - done, there.order.frames() - (at - at.align_down(there.order)));
+    if (there.type == Type::pod) {
+      const Result<void> gone = p2m_.set_hole(at, rest, Type::invalid);
+      if (!gone) return done > 0 ? Result<u64>{done} : fail(gone.error());
+      done += rest;
+      continue;
+    }
+    if (!is_ram(there.type)) break;
+    const Order order = p2m_.configuration().orders.largest(at.value(), rest);
+    Result<p2m::Taken> taken = p2m_.take_out(at, order, Type::invalid);
+    if (!taken) return done > 0 ? Result<u64>{done} : fail(taken.error());
+    file(std::move(taken->folio), false);
+    done += order.frames();
+  }
+  return done;
+}
+}  // namespace octavo::pod
