@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "arch/x86/platform.hpp"
+#include "domain/channel.hpp"
 #include "domain/manager.hpp"
 #include "domain/operator.hpp"
 #include "lib/log.hpp"
@@ -14,6 +15,8 @@ namespace {
 constexpr u64 k_slice_ns = 10'000'000;
 /// No guest's timer makes this CPU stir more often.
 constexpr u64 k_least_quantum_ns = 20'000;
+/// How often serial lines without interrupts are looked at: a receiver of 16 bytes at 115200 baud is full after 1.4 ms.
+constexpr u64 k_poll_ns = 1'000'000;
 
 /// What was typed while its reader had no room.
 class KeyBuffer {
@@ -97,13 +100,26 @@ void find_focus() {
   move_focus();
 }
 
+[[noreturn]] void end_with_verdict() {
+  channel().say_farewell();
+  arch::exit_machine(manager().any_failed() ? arch::ExitCode::failed : arch::ExitCode::passed);
+}
+
+void end_if_asked() {
+  if (requested_end() == MachineEnd::none) return;
+  channel().say_farewell();
+  if (requested_end() == MachineEnd::reboot) arch::reboot();
+  if (arch::exit_is_wanted()) end_with_verdict();
+  arch::power_off();
+}
+
 /// With somebody waiting for the machine's verdict, it ends when no guest will ever run again.
 void end_if_done() {
   bool alive = false;
   manager().for_each([&](Domain& domain) { alive = alive || domain.state() != State::preserved; });
   if (alive || !arch::exit_is_wanted()) return;
   log::info("all guests have ended{}", manager().any_failed() ? ", and not all of them well" : "");
-  arch::exit_machine(manager().any_failed() ? arch::ExitCode::failed : arch::ExitCode::passed);
+  end_with_verdict();
 }
 
 void switch_to(Domain& domain) {
@@ -142,7 +158,10 @@ void main_loop() {
   if (focus == nullptr) prompt.show();
   const Domain* last = nullptr;
   while (true) {
+    settle_ended();  // first, so that no command sees a domain that is over
     read_keys();
+    channel().service();
+    end_if_asked();
     settle_ended();
     end_if_done();
     find_focus();
@@ -157,6 +176,7 @@ void main_loop() {
       if (const std::optional<u64> due = domain.next_deadline()) sooner(std::max(*due, now + k_least_quantum_ns));
       if (domain.runnable()) ++runnable;
     });
+    if (arch::serial_lines_are_polled()) sooner(now + k_poll_ns);
     Domain* const next = manager().next_runnable(last);
     if (next == nullptr) {
       arm(deadline);

@@ -34,26 +34,45 @@ void Manager::initialize(const arch::BootInfo& boot, const MachineTraits& machin
   policies_ = &policies;
 }
 
+template <class... Arguments>
+std::unexpected<Error> Manager::refuse(usize module, Error error, FormatString<Arguments...> pattern, const Arguments&... arguments) {
+  BufferSink why{why_not_};
+  format(why, pattern, arguments...);
+  why_not_size_ = why.view().size();
+  log::error("domain image {}: {}", boot_->modules[module].name, why_not());
+  return fail(error);
+}
+
+std::optional<usize> Manager::find_module(std::string_view file_or_domain) {
+  for (usize i = 0; i < boot_->modules.size(); ++i) {
+    if (boot_->modules[i].name == file_or_domain) return i;
+  }
+  for (usize i = 0; i < boot_->modules.size(); ++i) {
+    const arch::BootModule& file = boot_->modules[i];
+    const mm::Mapping<const std::byte> bytes(to_mfn(file.base), align_up(file.size, k_page_size) >> k_page_shift);
+    if (check_image(bytes.span().first(file.size), image_being_built) && image_being_built.config.name == file_or_domain) return i;
+  }
+  return std::nullopt;
+}
+
 Result<Domain*> Manager::create(usize module, unsigned quick_restarts) {
   if (module >= boot_->modules.size()) return fail(Error::not_found);
   const arch::BootModule& file = boot_->modules[module];
+  // The image's texts and segments point into the module, so it stays mapped until the domain is built.
   const mm::Mapping<const std::byte> bytes(to_mfn(file.base), align_up(file.size, k_page_size) >> k_page_shift);
   if (const auto checked = check_image(bytes.span().first(file.size), image_being_built); !checked) {
     char text[160];
     BufferSink why{text};
     format_error(why, checked.error());
-    log::error("domain image {}: {}", file.name, why.view());
-    return fail(checked.error().code);
+    return refuse(module, checked.error().code, "{}", why.view());
   }
   if (find(image_being_built.config.name) != nullptr) {
-    log::error("domain image {}: a domain named {} is there already", file.name, image_being_built.config.name);
-    return fail(Error::exists);
+    return refuse(module, Error::exists, "a domain named {} is there already", image_being_built.config.name);
   }
   for (Slot& slot : slots_) {
     if (slot.domain == nullptr) return build(slot, module, quick_restarts, image_being_built);
   }
-  log::error("domain image {}: {} domains are the most that there can be", file.name, k_slots);
-  return fail(Error::overflow);
+  return refuse(module, Error::overflow, "{} domains are the most that there can be", k_slots);
 }
 
 Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts, const Image& image) {
@@ -66,17 +85,17 @@ Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts
   const Needs needs = needs_of(image);
   const u64 free = mm::machine().statistics().free_frames();
   if (needs.memory_frames + needs.table_frames + order.frames() > free) {
-    log::error("domain image {}: it needs {} MiB of memory and {} KiB of tables, and {} MiB are free", file,
-               needs.memory_frames >> 8, (needs.table_frames + order.frames()) * 4, free >> 8);
-    return fail(Error::out_of_memory);
+    return refuse(module, Error::out_of_memory, "it needs {} MiB of memory and {} KiB of tables, and {} MiB are free",
+                  needs.memory_frames >> 8, (needs.table_frames + order.frames()) * 4, free >> 8);
   }
   const auto tag_of_slot = static_cast<u32>(&slot - slots_) + 1;
   if (tag_of_slot > machine_.backend->tag_count()) {
-    log::error("domain image {}: the processor has no TLB tag left", file);
-    return fail(Error::overflow);
+    return refuse(module, Error::overflow, "the processor has no TLB tag left");
   }
 
-  mm::Folio memory = OCTAVO_TRY(mm::machine().allocate(order, DomainId::hypervisor, mm::FrameKind::hypervisor));
+  Result<mm::Folio> allocated = mm::machine().allocate(order, DomainId::hypervisor, mm::FrameKind::hypervisor);
+  if (!allocated) return refuse(module, allocated.error(), "no {} KiB in one piece for the domain itself", order.frames() * 4);
+  mm::Folio memory = std::move(*allocated);
   // The hypervisor's own frames stay mapped as long as the domain lives.
   u8* const storage = static_cast<u8*>(arch::map_frames(memory.mfn(), order.frames()));
   const u64 context_at = domain_frames * k_page_size;
@@ -98,9 +117,8 @@ Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts
   Result<void> built = domain->p2m().initialize(mm::machine(), configuration);
   if (built) built = fill_memory(*domain, image, file);
   if (!built) {
-    log::error("domain image {}: {}", file, built.error());
     destroy(*domain);
-    return fail(built.error());
+    return refuse(module, built.error(), "its memory: {}", built.error());
   }
   set_first_registers(context, image.registers);
   context.set_nested_root(domain->p2m().root(), configuration.tag);
