@@ -31,6 +31,7 @@ const Json* row_with(const Json& rows, const char* key, const Json& value) {
 TEST_CASE("operator: every command answers with one valid object, whatever is given to it") {
   TwoDomains rig;
   for (const domain::Command& command : domain::commands()) {
+    if (command.name == "panic") continue;  // it does not answer; see the system tests
     for (const char* arguments : {"", " web", " 1", " nobody", " web 0x100", " web x", " a b c d e f g h i j k", " \"\\\x01\xff"}) {
       if (command.name == "destroy" && std::string_view{arguments} == " 1") continue;  // `web` is enough
       const std::string line = std::string{command.name} + arguments;
