@@ -31,6 +31,7 @@ struct Command {
 void help(Words words, Answer& answer);
 void version(Words words, Answer& answer);
 void loglevel(Words words, Answer& answer);
+void panic(Words words, Answer& answer);
 void reboot(Words words, Answer& answer);
 void shutdown(Words words, Answer& answer);
 

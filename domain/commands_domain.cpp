@@ -19,8 +19,10 @@ const char* split_name(unsigned cause) {
     case p2m::SplitCause::set: return "set";
     case p2m::SplitCause::unmap: return "unmap";
     case p2m::SplitCause::change_type: return "change-type";
-    default: return "other";
+    case p2m::SplitCause::take_out: return "take-out";
+    case p2m::SplitCause::count_: break;
   }
+  return "?";
 }
 }  // namespace
 
@@ -125,7 +127,6 @@ void stats(Words words, Answer& answer) {
   row("injected", "interrupts", vcpu.injected_interrupts);
   row("injected", "exceptions", vcpu.injected_exceptions);
   row("injected", "windows", vcpu.interrupt_windows);
-  row("hypercalls", "unknown", domain->unknown_hypercalls());
   constexpr const char* level_groups[] = {"leaves-4k", "leaves-2m", "leaves-1g"};
   static_assert(std::size(level_groups) == p2m::k_leaf_levels);
   for (unsigned level = p2m::k_leaf_levels; level-- > 0;) {
@@ -135,6 +136,12 @@ void stats(Words words, Answer& answer) {
     }
   }
   for (unsigned cause = 0; cause < p2m::k_split_causes; ++cause) row("splits", split_name(cause), p2m.splits[cause]);
+  constexpr const char* level_names[] = {"4k", "2m", "1g"};
+  for (unsigned level = p2m::k_leaf_levels; level-- > 1;) row("promotions", level_names[level], p2m.promotions[level]);
+  for (unsigned level = p2m::k_leaf_levels; level-- > 1;) row("by-copying", level_names[level], p2m.copied[level]);
+  row("p2m", "collapses", p2m.collapses);
+  row("p2m", "push-downs", p2m.push_downs);
+  row("p2m", "in-transit", p2m.frames_in_transit);
   row("p2m", "flushes", p2m.flushes);
   row("tables", "used", p2m.tables.used);
   row("tables", "peak", p2m.tables.peak);

@@ -13,7 +13,6 @@ namespace octavo::domain {
 namespace {
 
 constexpr u64 k_slice_ns = 10'000'000;
-constexpr u64 k_short_slice_ns = 50'000;
 /// No guest's timer makes this CPU stir more often.
 constexpr u64 k_least_quantum_ns = 20'000;
 /// How often serial lines without interrupts are looked at: a receiver of 16 bytes at 115200 baud is full after 1.4 ms.
@@ -25,6 +24,7 @@ class KeyBuffer {
   void put(u8 byte) {
     if (used_ < sizeof bytes_) bytes_[(first_ + used_++) % sizeof bytes_] = byte;
   }
+  void clear() { used_ = 0; }
   [[nodiscard]] bool empty() const { return used_ == 0; }
   u8 take() {
     const u8 byte = bytes_[first_];
@@ -54,6 +54,7 @@ void arm(std::optional<u64> deadline) {
 
 void set_focus(Domain* domain) {
   focus = domain;
+  keys.clear();  // what was typed for one guest is not for another
   console().put("\n");
   if (domain != nullptr) {
     log::info("console: {} (Ctrl-] moves on)", domain->name());
@@ -107,6 +108,7 @@ void find_focus() {
 void end_if_asked() {
   if (requested_end() == MachineEnd::none) return;
   channel().say_farewell();
+  if (requested_end() == MachineEnd::panic) arch::panic("the operator asked for it");
   if (requested_end() == MachineEnd::reboot) arch::reboot();
   if (arch::exit_is_wanted()) end_with_verdict();
   arch::power_off();
@@ -131,17 +133,24 @@ void switch_to(Domain& domain) {
 
 bool has_focus(const Domain& domain) { return focus == &domain; }
 
+void give_focus(Domain& domain) {
+  focus = &domain;
+  focus_lost = false;
+}
+
 void forget(const Domain& domain) {
   if (loaded == &domain) loaded = nullptr;
   if (focus == &domain) {
     focus = nullptr;
     focus_lost = true;
+    keys.clear();
   }
 }
 
 void timer_needed(u64 deadline) {
-  if (armed && deadline >= *armed) return;
-  deadline = std::max(deadline, arch::uptime_ns() + k_least_quantum_ns);
+  const u64 now = arch::uptime_ns();
+  if (armed && *armed <= now) armed.reset();  // it has fired
+  deadline = std::max(deadline, now + k_least_quantum_ns);
   if (!armed || deadline < *armed) arm(deadline);
 }
 
@@ -176,7 +185,6 @@ void main_loop() {
       continue;
     }
     if (runnable > 1) sooner(now + k_slice_ns);
-    if (next->vcpu().wants_short_slice()) sooner(now + k_short_slice_ns);
     arm(deadline);
     switch_to(*next);
     last = next;

@@ -14,6 +14,16 @@ namespace octavo::domain {
 namespace {
 constinit NeverDestroyed<Manager> the_manager;
 constinit Image image_being_built;  // 5 KiB: too much for a stack
+/// How often the guest left and why, in one line: the first thing to look at when a guest was slow.
+void log_exits(const Domain& domain) {
+  const vcpu::VcpuCounters& counters = domain.vcpu().counters();
+  char text[512];
+  BufferSink list{text};
+  for (unsigned kind = 0; kind < static_cast<unsigned>(arch::ExitKind::count); ++kind) {
+    if (counters.exits[kind] != 0) format(list, " {} {}", arch::to_string(static_cast<arch::ExitKind>(kind)), counters.exits[kind]);
+  }
+  log::info("{}: {} exits:{}", domain.name(), counters.total_exits(), list.view());
+}
 }  // namespace
 
 Manager& manager() { return the_manager.value; }
@@ -45,7 +55,7 @@ std::optional<usize> Manager::find_module(std::string_view file_or_domain) {
   return std::nullopt;
 }
 
-Result<Domain*> Manager::create(usize module) {
+Result<Domain*> Manager::create(usize module, unsigned quick_restarts) {
   if (module >= boot_->modules.size()) return fail(Error::not_found);
   const arch::BootModule& file = boot_->modules[module];
   // The image's texts and segments point into the module, so it stays mapped until the domain is built.
@@ -60,12 +70,12 @@ Result<Domain*> Manager::create(usize module) {
     return refuse(module, Error::exists, "a domain named {} is there already", image_being_built.config.name);
   }
   for (Slot& slot : slots_) {
-    if (slot.domain == nullptr) return build(slot, module, image_being_built);
+    if (slot.domain == nullptr) return build(slot, module, quick_restarts, image_being_built);
   }
   return refuse(module, Error::overflow, "{} domains are the most that there can be", k_slots);
 }
 
-Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
+Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts, const Image& image) {
   const std::string_view file = boot_->modules[module].name;
   const u64 domain_frames = align_up(sizeof(Domain), k_page_size) >> k_page_shift;
   const u64 context_frames = machine_.backend->context_frames();
@@ -92,7 +102,7 @@ Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
   do ++last_id_; while (last_id_ == 0);  // 0 is the hypervisor
   const DomainId id{last_id_};
   arch::GuestContext& context = machine_.backend->make_context(storage + context_at, to_hpa(memory.mfn() + domain_frames));
-  const Parts parts{id, module, context, *policies_, storage + context_at + context_frames * k_page_size};
+  const Parts parts{id, module, quick_restarts, context, *policies_, storage + context_at + context_frames * k_page_size};
   Domain* const domain = new (storage) Domain(parts, image.config);
 
   const p2m::Configuration configuration{.domain = id,
@@ -132,15 +142,32 @@ void Manager::destroy(Domain& domain) {
 void Manager::settle(Domain& domain) {
   console().flush_guest_line(domain.name(), domain.console_line());
   log::info("{}: {}{}", domain.name(), to_string(domain.ending()), domain.passed() ? "" : ", which is a failure");
+  log_exits(domain);
   if (!domain.passed()) note_failure();
   Policy policy = Policy::destroy;
   if (domain.ending() == Ending::powered_off) policy = domain.config().on_poweroff;
   if (domain.ending() == Ending::reset) policy = domain.config().on_reboot;
   if (domain.ending() == Ending::crashed) policy = domain.config().on_crash;
   if (policy == Policy::preserve) return domain.preserve();
-  const usize module = domain.module();
+  if (policy == Policy::restart) return restart(domain);
   destroy(domain);
-  if (policy == Policy::restart && !create(module)) note_failure();
+}
+
+/// The same domain from the same module, with the console's focus if it had that.
+void Manager::restart(Domain& domain) {
+  const unsigned quick_restarts = domain.now_ns() < k_soon_ns ? domain.quick_restarts() + 1 : 0;
+  const usize module = domain.module();
+  const bool focused = has_focus(domain);
+  if (quick_restarts > k_most_restarts) {
+    log::error("{}: not started again: it has ended {} times within {} s of its start", domain.name(), quick_restarts,
+               k_soon_ns / 1'000'000'000);
+    note_failure();
+    return destroy(domain);
+  }
+  destroy(domain);
+  const Result<Domain*> again = create(module, quick_restarts);
+  if (!again) note_failure();
+  else if (focused) give_focus(**again);
 }
 
 Domain* Manager::find(std::string_view name_or_id) {

@@ -133,7 +133,7 @@ Result<Taken> P2m::take_out(Gfn gfn, Order order, Type hole) {
   note_changed(gfn, order.frames());
   gather_.want_flush();
   gather_.flush();
-  Taken taken{gather_.take_flushed(old.mfn, order), old.type, old.dirty, old.written};
+  Taken taken{gather_.take_flushed(old.mfn, order), old.type, old.dirty || !configuration_.has_dirty_bits, old.written};
   gather_.free();
   return taken;
 }

@@ -70,7 +70,8 @@ Translation P2m::lookup(Gfn gfn) const {
   const Leaf leaf = format_->decode_leaf(slot.entry);
   const Type type = with_pending(slot.pending, leaf.type);
   const Order order = order_of_level(slot.level);
-  Translation there{.type = type, .access = access_of(type), .order = order, .accessed = leaf.accessed, .dirty = leaf.dirty, .written = leaf.written};
+  Translation there{.type = type, .access = access_of(type), .order = order, .accessed = leaf.accessed,
+                    .dirty = leaf.dirty || !configuration_.has_dirty_bits, .written = leaf.written};
   if (is_mapped(type)) there.mfn = leaf.mfn + (gfn - gfn.align_down(order));
   return there;
 }

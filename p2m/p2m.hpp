@@ -41,6 +41,7 @@ struct Configuration {
   arch::TlbTag tag = arch::TlbTag::none;
   u64 table_frames = 0;                 ///< the pool's size, see table_frames_for()
   unsigned levels = 4;
+  bool has_dirty_bits = true;           ///< false: EPT without A and D; then all memory counts as dirty
   Mfn machine_limit{u64{1} << 40};      ///< 2^(MAXPHYADDR - 12)
 };
 

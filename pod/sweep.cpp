@@ -2,6 +2,7 @@
 // Taking back memory that holds nothing but zeroes (D5): what was never written since it was populated without a look at it, the rest
 // after a quick look, then without the guest, for only then does a full look prove anything.
 #include <algorithm>
+#include <atomic>
 
 #include "mm/mapping.hpp"
 #include "pod/pod.hpp"
@@ -10,17 +11,20 @@ namespace octavo::pod {
 using p2m::Type;
 
 namespace {
+/// The guest may be writing the word at this moment.
+u64 look(u64& word) { return std::atomic_ref<u64>(word).load(std::memory_order_relaxed); }
+
 bool frame_is_zero(Mfn mfn) {
-  const mm::Mapping<const u64> frame(mfn);
-  return std::ranges::all_of(frame.span(), [](u64 word) { return word == 0; });
+  const mm::Mapping<u64> frame(mfn);
+  return std::ranges::all_of(frame.span(), [](u64& word) { return look(word) == 0; });
 }
 
 /// A few words here and there; most memory in use says so at once.
 bool seems_zero(Mfn mfn, Order order) {
   for (u64 i = 0; i < order.frames(); i += std::max<u64>(order.frames() / 8, 1)) {
-    const mm::Mapping<const u64> frame(mfn + i);
+    const mm::Mapping<u64> frame(mfn + i);
     for (const unsigned word : {0u, 37u, 255u, 511u}) {
-      if (frame[word] != 0) return false;
+      if (look(frame[word]) != 0) return false;
     }
   }
   return true;

@@ -72,7 +72,10 @@ void set_cpu_index(unsigned cpu) { this_cpu = cpu; }
 unsigned cpu_index() { return this_cpu; }
 unsigned cpu_count() { return model::the_machine != nullptr ? model::the_machine->cpus() : 1; }
 u64 uptime_ns() { return model::the_machine != nullptr ? model::the_machine->now_ns : 0; }
-void relax() { __builtin_ia32_pause(); }
+void relax() {
+  if (model::the_machine != nullptr && model::the_machine->on_relax) return model::the_machine->on_relax();
+  __builtin_ia32_pause();
+}
 
 void lock_rank_enter(unsigned rank) {
   if (!held_ranks.empty() && held_ranks.back() >= rank) panic("locks taken against their ranks");
@@ -98,8 +101,8 @@ void flush_tag(TlbTag tag, u64 cpus) {
   for (const auto& flush : model::the_machine->on_flush) flush(tag, cpus);
 }
 
-void set_timer(u64) {}
-void cancel_timer() {}
+void set_timer(u64 deadline_ns) { model::the_machine->timer = deadline_ns; }
+void cancel_timer() { model::the_machine->timer.reset(); }
 void interrupt_window() {}
 void wait_for_interrupt() {}
 std::optional<u8> console_read() { return std::nullopt; }

@@ -4,6 +4,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -40,9 +41,12 @@ class SimulatedMachine {
   std::vector<std::function<void(arch::TlbTag, u64 cpus)>> on_flush;
   /// Called when a frame is about to be mapped: the moment for a test to let other processors do something.
   std::function<void(Mfn)> on_map;
+  /// What arch::relax() does: where a processor that waits answers what others ask of it.
+  std::function<void()> on_relax;
   u64 flushes = 0;
   u64 mapped_windows = 0;  ///< Mappings that are open now
   u64 now_ns = 0;
+  std::optional<u64> timer;  ///< what arch::set_timer() was last given
 
  private:
   u64 bytes_;

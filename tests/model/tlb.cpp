@@ -7,15 +7,11 @@
 
 namespace octavo::model {
 
-AdversarialTlb::AdversarialTlb(SimulatedMachine& machine, Nested format, arch::TlbTag tag, unsigned cpu)
+AdversarialTlb::AdversarialTlb(SimulatedMachine& machine, Nested format)
     : machine_(machine),
       format_(format),
       accessed_(u64{1} << (format == Nested::npt ? 5 : 8)),
-      dirty_(u64{1} << (format == Nested::npt ? 6 : 9)) {
-  machine.on_flush.push_back([this, tag, cpu](arch::TlbTag flushed, u64 cpus) {
-    if (flushed == tag && (cpus >> cpu & 1) != 0) flush();
-  });
-}
+      dirty_(u64{1} << (format == Nested::npt ? 6 : 9)) {}
 
 std::optional<u64> AdversarialTlb::access(u64 root, u64 gfn, bool write) {
   for (usize i = 0; i < translations_.size(); ++i) {
@@ -24,11 +20,10 @@ std::optional<u64> AdversarialTlb::access(u64 root, u64 gfn, bool write) {
     if (write && !known.dirty) {
       // The dirty bit is set before the write counts, and only in an entry that still says what was read; else the walk starts anew.
       const u64 address = known.walk.entry_address[known.walk.last_level];
-      if (!still_says(address, known.entry_value)) {
+      if (!mark(address, known.entry_value, dirty_)) {
         translations_.erase(translations_.begin() + static_cast<std::ptrdiff_t>(i--));
         continue;
       }
-      mark(address, dirty_);
       known.dirty = true;
     }
     return known.walk.mfn - known.first_gfn + gfn;
@@ -56,7 +51,7 @@ std::optional<u64> AdversarialTlb::access(u64 root, u64 gfn, bool write) {
     const u64 frame = entry >> 12 & ((u64{1} << 40) - 1);
     if (level == 0 || (entry >> 7 & 1) != 0) {
       if (write && !may_write) return std::nullopt;
-      if (write) mark(address, dirty_);
+      if (write && !mark(address, entry, dirty_)) return access(root, gfn, write);
       owed_.push_back({address, entry});
       NestedWalk walk;
       walk.result = NestedWalk::Result::mapped;
@@ -76,18 +71,20 @@ std::optional<u64> AdversarialTlb::access(u64 root, u64 gfn, bool write) {
   }
 }
 
-void AdversarialTlb::mark(u64 address, u64 bits) {
-  std::atomic_ref<u64>(*reinterpret_cast<u64*>(machine_.at(Hpa{address}))).fetch_or(bits);
-}
-
-bool AdversarialTlb::still_says(u64 address, u64 value) const {
-  return ((machine_.read64(Hpa{address}) ^ value) & ~(accessed_ | dirty_)) == 0;
+/// Hardware marks by a locked compare-and-exchange.
+bool AdversarialTlb::mark(u64 address, u64 expected, u64 bits) {
+  std::atomic_ref<u64> entry(*reinterpret_cast<u64*>(machine_.at(Hpa{address})));
+  u64 value = entry.load();
+  do {
+    if (((value ^ expected) & ~(accessed_ | dirty_)) != 0) return false;
+  } while (!entry.compare_exchange_weak(value, value | bits));
+  return true;
 }
 
 void AdversarialTlb::settle_marks() {
   // An entry that was unlinked together with its table still says what the walk read, and is marked there.
   for (const Owed& owed : owed_) {
-    if (still_says(owed.entry_address, owed.entry_value)) mark(owed.entry_address, accessed_);
+    static_cast<void>(mark(owed.entry_address, owed.entry_value, accessed_));
   }
   owed_.clear();
 }

@@ -13,7 +13,7 @@ namespace octavo::model {
 
 class AdversarialTlb {
  public:
-  AdversarialTlb(SimulatedMachine& machine, Nested format, arch::TlbTag tag, unsigned cpu);
+  AdversarialTlb(SimulatedMachine& machine, Nested format);
 
   /// A guest access to a frame. Returns the machine frame that the processor reaches, or nothing for a nested fault.
   std::optional<u64> access(u64 root, u64 gfn, bool write);
@@ -42,8 +42,8 @@ class AdversarialTlb {
     u64 entry_value;  ///< as the walk read it
   };
 
-  void mark(u64 address, u64 bits);
-  [[nodiscard]] bool still_says(u64 address, u64 value) const;
+  /// Sets bits in an entry that still says what was read; false if it does not.
+  [[nodiscard]] bool mark(u64 address, u64 expected, u64 bits);
   [[nodiscard]] bool covers(const Translation& translation, u64 gfn) const {
     return gfn >> translation.walk.order == translation.first_gfn >> translation.walk.order;
   }

@@ -21,6 +21,10 @@ struct World {
     REQUIRE(machine.initialize(ram, ram, mm::Contents::zero));
     free_at_start = machine.statistics().free_frames();
     REQUIRE(p2m.initialize(machine, {.domain = k_domain, .paging = paging, .orders = orders, .tag = k_tag, .table_frames = tables}));
+    simulated.on_flush.push_back([this](arch::TlbTag tag, u64 cpus) {
+      if (tag == k_tag && (cpus & 1) != 0) tlb0.flush();
+      if (tag == k_tag && (cpus & 2) != 0) tlb1.flush();
+    });
     for (unsigned cpu = 0; cpu < 2; ++cpu) p2m.users().enter(cpu);
     simulated.flushes = 0;  // those of the first entry
   }
@@ -68,8 +72,8 @@ struct World {
   SimulatedMachine simulated;
   Nested nested;
   mm::Machine machine;
-  AdversarialTlb tlb0{simulated, nested, k_tag, 0};
-  AdversarialTlb tlb1{simulated, nested, k_tag, 1};
+  AdversarialTlb tlb0{simulated, nested};
+  AdversarialTlb tlb1{simulated, nested};
   u64 free_at_start = 0;
   p2m::P2m p2m;
 };

@@ -24,7 +24,7 @@ using Json = nlohmann::json;
 
 constexpr seconds k_limit{240};
 /// It has not the console's focus, so its line comes whole.
-constexpr const char* k_busy_is_up = "busy| waiting guest: alive\n";
+constexpr const char* k_spin_is_up = "spin| S\n";
 
 /// `octavo run --channel` in the background, its console read all the time.
 class LiveMachine {
@@ -110,7 +110,7 @@ void expect(bool condition, const std::string& what) {
   if (!condition) fail_case("expected " + what);
 }
 
-Words two_guests(const Bench& bench) { return {build_waiting_guest(bench, "idle"), build_waiting_guest(bench, "busy")}; }
+Words two_guests(const Bench& bench) { return {build_waiting_guest(bench, "idle"), build_waiting_guest(bench, "spin")}; }
 
 std::string state_of(const Json& list, const std::string& name) {
   for (const Json& row : list["domains"]) {
@@ -130,48 +130,48 @@ void operator_day(const Bench& bench, const Words& more) {
   Words words = two_guests(bench);
   words.insert(words.end(), more.begin(), more.end());
   LiveMachine machine{bench, words};
-  machine.wait_for(k_busy_is_up);
+  machine.wait_for(k_spin_is_up);
 
   const Json list = machine.ask({"list"});
   expect(list["domains"].size() == 2 && list["domains"][0]["memory_bytes"] == 16 << 20, "two domains of 16 MiB: " + list.dump());
-  expect(state_of(list, "idle") == "running" && state_of(list, "busy") == "running", "both running: " + list.dump());
+  expect(state_of(list, "idle") == "running" && state_of(list, "spin") == "running", "both running: " + list.dump());
   expect(machine.ask({"domains"})["domains"].size() == 2, "domains to be list");
   expect_clean(machine, 2);
 
-  expect(machine.ask({"pause", "busy"})["message"] == "busy: paused", "a message");
-  expect(state_of(machine.ask({"list"}), "busy") == "paused", "busy to be paused");
-  (void)machine.connect({"pause", "busy"}).expect_status(1).expect_text("pause: it is not running");
-  const auto exits_of_busy = [&machine] {
+  expect(machine.ask({"pause", "spin"})["message"] == "spin: paused", "a message");
+  expect(state_of(machine.ask({"list"}), "spin") == "paused", "spin to be paused");
+  (void)machine.connect({"pause", "spin"}).expect_status(1).expect_text("pause: it is not running");
+  const auto exits_of_spin = [&machine] {
     const Json answer = machine.ask({"list"});
     for (const Json& row : answer["domains"]) {
-      if (row["name"] == "busy") return row["exits"].get<std::uint64_t>();
+      if (row["name"] == "spin") return row["exits"].get<std::uint64_t>();
     }
     return std::uint64_t{0};
   };
-  const std::uint64_t paused_at = exits_of_busy();
-  expect(exits_of_busy() == paused_at, "no exits of a paused domain");
-  expect(machine.ask({"resume", "busy"})["message"] == "busy: resumed", "a message");
-  // Each command's interrupt takes the CPU from the loop that busy is in.
-  for (int i = 0; i < 100 && exits_of_busy() == paused_at; ++i) {}
-  expect(exits_of_busy() > paused_at, "exits of a domain that runs");
+  const std::uint64_t paused_at = exits_of_spin();
+  expect(exits_of_spin() == paused_at, "no exits of a paused domain");
+  expect(machine.ask({"resume", "spin"})["message"] == "spin: resumed", "a message");
+  // Each command's interrupt takes the CPU from the loop that spin is in.
+  for (int i = 0; i < 100 && exits_of_spin() == paused_at; ++i) {}
+  expect(exits_of_spin() > paused_at, "exits of a domain that runs");
 
   const Json leaves = machine.ask({"p2m", "idle"})["leaves"];
   std::uint64_t covered = 0;
   for (const Json& row : leaves) covered += row["covers_bytes"].get<std::uint64_t>();
   expect(covered == 16 << 20, "leaves that cover 16 MiB: " + leaves.dump());
   expect(machine.ask({"p2m", "idle", "0x200"})["translation"][0]["type"] == "ram_rw", "memory at 2 MiB");
-  expect(!machine.ask({"stats", "busy"})["counters"].empty(), "counters");
+  expect(!machine.ask({"stats", "spin"})["counters"].empty(), "counters");
 
   const Json before = machine.ask({"mem"});
   for (int round = 0; round < 10; ++round) {
-    machine.destroy("busy");
+    machine.destroy("spin");
     if (round == 0) {
-      expect(state_of(machine.ask({"list"}), "busy") == "none", "busy to be gone");
+      expect(state_of(machine.ask({"list"}), "spin") == "none", "spin to be gone");
       expect(machine.ask({"mem"})["machine"][0]["free_bytes"].get<std::uint64_t>() >= before["machine"][0]["free_bytes"].get<std::uint64_t>() + (16 << 20), "16 MiB to be back");
     }
-    expect(machine.ask({"create", round % 2 == 0 ? "busy.dom" : "busy"})["message"] == "busy: created", "a message");
+    expect(machine.ask({"create", round % 2 == 0 ? "spin.dom" : "spin"})["message"] == "spin: created", "a message");
   }
-  machine.wait_for(k_busy_is_up, 2);
+  machine.wait_for(k_spin_is_up, 2);
   const Json after = machine.ask({"mem"});
   expect(after == [&] { Json same = before; same["id"] = after["id"]; return same; }(), fmt::format("the same memory after ten rounds\n{}\n{}", before.dump(), after.dump()));
   expect_clean(machine, 2);
@@ -185,8 +185,8 @@ void operator_day(const Bench& bench, const Words& more) {
 /// What people see, what is wrong, and what was on the line before.
 void people_and_errors(const Bench& bench) {
   LiveMachine machine{bench, two_guests(bench)};
-  machine.wait_for(k_busy_is_up);
-  (void)machine.connect({"list"}).expect_status(0).expect_in_order({"name  id  state    memory  vcpus", "idle   1  running     16M", "busy   2  running     16M"}).expect_no_text("\033[");
+  machine.wait_for(k_spin_is_up);
+  (void)machine.connect({"list"}).expect_status(0).expect_in_order({"name  id  state    memory  vcpus", "idle   1  running     16M", "spin   2  running     16M"}).expect_no_text("\033[");
   (void)machine.connect({"help"}).expect_status(0).expect_in_order({"create", "<image>", "destroy", "audit"});
   (void)machine.connect({"create", "nobody"}).expect_status(1).expect_text("create: no boot module has this file name");
   (void)machine.connect({"create", "idle"}).expect_status(1).expect_text("create: a domain named idle is there already");
@@ -207,7 +207,7 @@ void people_and_errors(const Bench& bench) {
 
 void not_wanted(const Bench& bench) {
   LiveMachine machine{bench, {build_waiting_guest(bench, "idle"), "--options", "channel=none"}};
-  machine.wait_for(k_waiting_guest_text);
+  machine.wait_for(k_idle_guest_text);
   (void)bench.octavo({"--connect", machine.socket(), "--timeout", "3", "list"}).expect_status(3).expect_text("no answer within 3 s");
 }
 }  // namespace

@@ -185,7 +185,7 @@ class Sequence {
     note("unmap in steps", first, count, Type::invalid);
     for (;;) {
       const u64 before = gfn.value();
-      const auto done = world_.p2m.set_hole_some(gfn, count, Type::invalid, 1);
+      const auto done = world_.p2m.set_hole_some(gfn, count, Type::invalid, count > 4096 ? 60000 : 1);
       oracle_.put(before, gfn.value() - before, {});
       check();
       if (done) return;

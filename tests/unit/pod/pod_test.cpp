@@ -260,3 +260,21 @@ TEST_CASE("P7, D8: promotion by copying uses the cache, and gives it the old fra
   CHECK(world.word(0) == 0xABC);
   CHECK(world.pod.accounts().cached() == 3 * k_2m);
 }
+
+TEST_CASE("D5: without dirty bits nothing counts as unwritten, and zero memory is found by looking") {
+  model::World world(Paging::ept);
+  p2m::P2m other;
+  REQUIRE(other.initialize(world.machine, {.domain = DomainId{4}, .paging = Paging::ept, .table_frames = 16, .has_dirty_bits = false}));
+  pod::Pod pod(other);
+  REQUIRE(pod.initialize(world.machine, 2 * k_2m, 4 * k_2m));
+  REQUIRE(pod.add_entries(Gfn{0}, 4 * k_2m));
+  REQUIRE(pod.populate(Gfn{0}));
+  REQUIRE(pod.populate(Gfn{k_2m}));
+  // A processor that sets no bits wrote here.
+  *reinterpret_cast<u64*>(world.simulated.at(to_hpa(other.lookup(Gfn{7}).mfn))) = 0x1234;
+  CHECK(other.lookup(Gfn{0}).dirty);
+  CHECK(pod.sweep(k_order_2m, ~u64{0}) == k_2m);
+  CHECK(pod.statistics().reclaimed_unwritten == 0);
+  CHECK(other.lookup(Gfn{0}).type == Type::ram_rw);
+  pod.destroy();
+}

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A guest (multiboot 1, 32 bits) that says that it is alive on COM1 and then does nothing until somebody ends it: with BUSY it
- * turns in a loop, without it sleeps.
+ * A guest (multiboot 1, 32 bits) that says that it is there and then sleeps until somebody ends it: all interrupts are masked at
+ * the PIC, so none comes.
  */
         .section .multiboot, "a"
         .balign 4
         .long 0x1badb002, 0, -0x1badb002
 
         .section .rodata
-text:   .asciz "waiting guest: alive\n"
+text:   .asciz "idle guest: alive\n"
 
         .text
         .code32
@@ -26,11 +26,7 @@ _start: mov $text, %esi
         mov $0x3f8, %dx
         out %al, %dx
         jmp 1b
-#ifdef BUSY
-3:      pause
-#else
-3:      sti                             /* all interrupts are masked at the PIC, so none comes */
+3:      sti
         hlt
-#endif
         jmp 3b
         .section .note.GNU-stack, "", @progbits
