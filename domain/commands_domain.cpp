@@ -127,6 +127,7 @@ void stats(Words words, Answer& answer) {
   row("injected", "interrupts", vcpu.injected_interrupts);
   row("injected", "exceptions", vcpu.injected_exceptions);
   row("injected", "windows", vcpu.interrupt_windows);
+  row("hypercalls", "unknown", domain->unknown_hypercalls());
   constexpr const char* level_groups[] = {"leaves-4k", "leaves-2m", "leaves-1g"};
   static_assert(std::size(level_groups) == p2m::k_leaf_levels);
   for (unsigned level = p2m::k_leaf_levels; level-- > 0;) {

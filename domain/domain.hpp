@@ -48,6 +48,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   [[nodiscard]] p2m::P2m& p2m() { return p2m_; }
   [[nodiscard]] devices::Board& board() { return board_; }
   [[nodiscard]] GuestLine& console_line() { return console_line_; }
+  [[nodiscard]] u64 unknown_hypercalls() const { return unknown_hypercalls_; }
 
   [[nodiscard]] bool runnable() const {
     return state_ == State::running && (!vcpu_.halted() || board_.interrupt_pending());
@@ -100,6 +101,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   State state_ = State::running;
   Ending ending_ = Ending::none;
   u32 exit_code_ = 0;
+  u64 unknown_hypercalls_ = 0;
   bool clock_page_failed_ = false;
   u64 start_ns_;  ///< uptime_ns() at birth
   GuestLine console_line_;

@@ -21,6 +21,8 @@ void Domain::hypercall(vcpu::Vcpu& vcpu) {
       console_output(static_cast<u8>(character));
       result = 0;
     }
+  } else {
+    ++unknown_hypercalls_;
   }
   regs[arch::Gpr::rax] = static_cast<u64>(result);
 }

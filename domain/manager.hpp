@@ -57,12 +57,12 @@ class Manager {
     Domain* domain = nullptr;
     mm::Folio memory;
   };
-  /// Logs and remembers why `module` did not become a domain.
-  template <class... Arguments>
-  [[nodiscard]] std::unexpected<Error> refuse(usize module, Error error, FormatString<Arguments...> pattern, const Arguments&... arguments);
   [[nodiscard]] Result<Domain*> create(usize module, unsigned quick_restarts);
   [[nodiscard]] Result<Domain*> build(Slot& slot, usize module, unsigned quick_restarts, const Image& image);
   void restart(Domain& domain);
+  /// Logs and remembers why `module` did not become a domain.
+  template <class... Arguments>
+  [[nodiscard]] std::unexpected<Error> refuse(usize module, Error error, FormatString<Arguments...> pattern, const Arguments&... arguments);
 
   const arch::BootInfo* boot_ = nullptr;
   MachineTraits machine_;

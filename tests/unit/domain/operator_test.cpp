@@ -2,7 +2,7 @@
 // Every operator command, in JSON and for people, right and wrong.
 #include "arch/x86/version.hpp"
 #include "domain/commands.hpp"
-#include "tests/unit/operator/rig.hpp"
+#include "tests/unit/domain/rig.hpp"
 
 using namespace octavo;
 using domain::manager;

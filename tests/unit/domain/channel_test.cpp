@@ -2,7 +2,7 @@
 #include "domain/channel.hpp"
 
 #include "tests/model/channel_line.hpp"
-#include "tests/unit/operator/rig.hpp"
+#include "tests/unit/domain/rig.hpp"
 
 using namespace octavo;
 using domain::Channel;
