@@ -19,8 +19,10 @@ const char* split_name(unsigned cause) {
     case p2m::SplitCause::set: return "set";
     case p2m::SplitCause::unmap: return "unmap";
     case p2m::SplitCause::change_type: return "change-type";
-    default: return "other";
+    case p2m::SplitCause::take_out: return "take-out";
+    case p2m::SplitCause::count_: break;
   }
+  return "?";
 }
 }  // namespace
 
@@ -135,6 +137,12 @@ void stats(Words words, Answer& answer) {
     }
   }
   for (unsigned cause = 0; cause < p2m::k_split_causes; ++cause) row("splits", split_name(cause), p2m.splits[cause]);
+  constexpr const char* level_names[] = {"4k", "2m", "1g"};
+  for (unsigned level = p2m::k_leaf_levels; level-- > 1;) row("promotions", level_names[level], p2m.promotions[level]);
+  for (unsigned level = p2m::k_leaf_levels; level-- > 1;) row("by-copying", level_names[level], p2m.copied[level]);
+  row("p2m", "collapses", p2m.collapses);
+  row("p2m", "push-downs", p2m.push_downs);
+  row("p2m", "in-transit", p2m.frames_in_transit);
   row("p2m", "flushes", p2m.flushes);
   row("tables", "used", p2m.tables.used);
   row("tables", "peak", p2m.tables.peak);

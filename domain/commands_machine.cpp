@@ -48,7 +48,11 @@ void loglevel(Words words, Answer& answer) {
   answer.end_rows();
 }
 
-void panic(Words, Answer&) { arch::panic("the operator asked for it"); }
+void panic(Words words, Answer& answer) {
+  request_end(MachineEnd::panic);
+  answer.ok(words[0]);
+  answer.message("the machine stops with a dump");
+}
 
 void reboot(Words words, Answer& answer) {
   request_end(MachineEnd::reboot);

@@ -81,8 +81,8 @@ const char* to_string(p2m::AuditReport::Finding finding) {
     case missing_references: return "missing references";
     case wrong_counts: return "wrong counts";
     case wrong_tables: return "wrong tables";
-    default: return "other";
   }
+  return "?";
 }
 }  // namespace
 

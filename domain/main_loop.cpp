@@ -108,6 +108,7 @@ void find_focus() {
 void end_if_asked() {
   if (requested_end() == MachineEnd::none) return;
   channel().say_farewell();
+  if (requested_end() == MachineEnd::panic) arch::panic("the operator asked for it");
   if (requested_end() == MachineEnd::reboot) arch::reboot();
   if (arch::exit_is_wanted()) end_with_verdict();
   arch::power_off();

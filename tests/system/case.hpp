@@ -66,6 +66,7 @@ void add_boot_cases(std::vector<Case>& cases);     ///< L2
 void add_guest_cases(std::vector<Case>& cases, const std::filesystem::path& build);  ///< L3: one for each micro guest that was built
 void add_image_cases(std::vector<Case>& cases);    ///< L4: bad domain images beside a good one
 void add_linux_cases(std::vector<Case>& cases);    ///< L4: Debian's kernel
+void add_channel_cases(std::vector<Case>& cases);  ///< L4: the operator channel
 
 [[noreturn]] void fail_case(std::string sentence);
 }  // namespace octavo::system_test

@@ -122,11 +122,11 @@ void operate_on_running(const Bench& bench) {
   (void)bench.converse({image}, k_limit,
                        {{"S\n", "\x1d"},
                         {"Octavo's prompt", "pause spin\r"},
-                        {"\npaused", "vcpus\r"},
+                        {"\nspin: paused", "vcpus\r"},
                         {"paused", "resume spin\r"},
-                        {"\nresumed", "pause nobody\r"},
+                        {"\nspin: resumed", "pause nobody\r"},
                         {"no such domain", "destroy spin\r"},
-                        {"\ndestroyed", ""}})
+                        {"\nspin: destroyed", ""}})
       .expect_status(0)
       .expect_text("spin: destroyed")
       .expect_text("all guests have ended");

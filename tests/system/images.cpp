@@ -42,6 +42,10 @@ std::string build_good_guest(const Bench& bench, const std::string& memory, cons
                                               (bench.build() / "tests/system/good.elf").string()));
 }
 
+std::string build_waiting_guest(const Bench& bench, const std::string& kind) {
+  return build_image(bench, kind, fmt::format("memory = \"16M\"\nkernel = \"{}\"\nkind = \"multiboot\"\n", (bench.build() / "tests/system" / (kind + ".elf")).string()));
+}
+
 Image::Image(const std::string& path) {
   auto content = tool::read_file(path, std::size_t{1} << 30);
   if (!content) fail_case(content.error());

@@ -15,6 +15,10 @@ std::string build_guest(const Bench& bench, const std::string& guest);
 std::string build_good_guest(const Bench& bench, const std::string& memory = "16M", const std::string& name = "good");
 inline constexpr const char* k_good_guest_text = "good guest: alive\n";
 
+/// A guest that waits to be ended: asleep ("idle", says k_idle_guest_text) or in a loop ("spin"); the domain has that name too.
+std::string build_waiting_guest(const Bench& bench, const std::string& kind);
+inline constexpr const char* k_idle_guest_text = "idle guest: alive\n";
+
 /// An image as bytes and as the device tree at its start.
 class Image {
  public:

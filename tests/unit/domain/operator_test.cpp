@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every operator command, in JSON and for people, right and wrong.
+#include "arch/x86/version.hpp"
 #include "domain/commands.hpp"
 #include "tests/unit/domain/rig.hpp"
 
@@ -218,11 +219,13 @@ TEST_CASE("operator: regs, loglevel, version; reboot and shutdown leave the end 
   const Json regs = Rig::ask("regs web")["registers"];
   CHECK(regs.size() == 23);
   CHECK(row_with(regs, "register", "rip") != nullptr);
-  CHECK(Rig::ask("version")["versions"][0]["version"] == "model");
+  CHECK(Rig::ask("version")["versions"][0]["version"] == std::string{arch::version()});
   CHECK(Rig::ask("loglevel debug")["levels"][0]["loglevel"] == "debug");
   CHECK(Rig::ask("loglevel")["levels"][0]["loglevel"] == "debug");
   CHECK(Rig::ask("loglevel loud")["ok"] == false);
   CHECK(Rig::ask("loglevel info")["ok"] == true);
+  CHECK(Rig::ask("panic")["ok"] == true);
+  CHECK(domain::requested_end() == domain::MachineEnd::panic);
   CHECK(Rig::ask("reboot")["ok"] == true);
   CHECK(domain::requested_end() == domain::MachineEnd::reboot);
   CHECK(Rig::ask("shutdown")["ok"] == true);
