@@ -78,6 +78,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   void interrupt_delayed() override;
   void crashed(vcpu::Vcpu& vcpu, vcpu::CrashCause cause) override;
   walk::GuestBytes& guest_memory() override { return memory_; }
+  std::optional<u32> peek_executed(u64 cr3, u64 rip) override { return memory_.peek_executed(cr3, rip); }
 
   // devices::BoardEvents
   void console_output(u8 byte) override;

@@ -6,6 +6,7 @@
 
 #include "mm/epoch.hpp"
 #include "mm/mapping.hpp"
+#include "walk/peek.hpp"
 
 namespace octavo::domain {
 
@@ -56,6 +57,17 @@ Result<> DomainMemory::read(Gpa gpa, std::span<u8> out) {
   const mm::Mapping<u8> page(OCTAVO_TRY(readable(gpa)));
   std::memcpy(out.data(), page.span().data() + gpa.page_offset(), out.size());
   return {};
+}
+
+std::optional<u32> DomainMemory::peek_executed(u64 cr3, u64 rip) {
+  const mm::ReadSection section;
+  const auto read = [this](Gpa gpa) -> std::optional<u64> {
+    const Result<Mfn> mfn = readable(gpa);
+    if (!mfn) return std::nullopt;
+    const mm::Mapping<u64> page(*mfn);
+    return std::atomic_ref<u64>(page[gpa.page_offset() / 8]).load(std::memory_order_acquire);
+  };
+  return walk::peek_executed(read, cr3, rip);
 }
 
 Result<> DomainMemory::write(Gpa gpa, std::span<const u8> in) {

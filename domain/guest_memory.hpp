@@ -19,6 +19,7 @@ class DomainMemory final : public walk::GuestBytes, private p2m::Listener {
   Result<bool> compare_exchange_entry(Gpa gpa, unsigned size, u64 expected, u64 desired) override;
   Result<> read(Gpa gpa, std::span<u8> out) override;
   Result<> write(Gpa gpa, std::span<const u8> in) override;
+  [[nodiscard]] std::optional<u32> peek_executed(u64 cr3, u64 rip);
 
  private:
   /// Where frames were found that were read lately. The p2m says, before a frame can go to anyone else, that it goes.

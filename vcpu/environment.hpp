@@ -54,6 +54,8 @@ class Environment {
   virtual void interrupt_delayed() = 0;
   virtual void crashed(Vcpu& vcpu, CrashCause cause) = 0;
   [[nodiscard]] virtual walk::GuestBytes& guest_memory() = 0;
+  /// Three bytes of the 64-bit instruction that has just exited, by the short way (walk/peek.hpp); nothing says nothing.
+  [[nodiscard]] virtual std::optional<u32> peek_executed(u64 cr3, u64 rip) = 0;
 
  protected:
   ~Environment() = default;

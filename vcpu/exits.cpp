@@ -4,7 +4,6 @@
 #include "vcpu/msr_policy.hpp"
 #include "vcpu/vcpu.hpp"
 #include "walk/copy.hpp"
-#include "walk/peek.hpp"
 
 namespace octavo::vcpu {
 
@@ -68,14 +67,9 @@ std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionKind expected) {
 /// the hot exits most of a walk and of a decoder.
 u8 Vcpu::plain_length(InstructionKind expected) {
   const Encoding plain = plain_encoding(expected);
-  u8 bytes[walk::k_peek_bytes];
-  const mm::ReadSection section;  // one for the whole walk
-  if (plain.length == 0 || !context_.in_64bit_code() ||
-      !walk::peek_executed(environment_.guest_memory(), context_.control().cr3, context_.regs.rip, bytes)) {
-    return 0;
-  }
-  const u32 found = u32{bytes[0]} | u32{bytes[1]} << 8 | u32{bytes[2]} << 16;
-  return (found & low_bits(plain.length * 8u)) == plain.bytes ? plain.length : u8{0};
+  if (plain.length == 0 || !context_.in_64bit_code()) return 0;
+  const std::optional<u32> bytes = environment_.peek_executed(context_.control().cr3, context_.regs.rip);
+  return bytes && (*bytes & low_bits(plain.length * 8u)) == plain.bytes ? plain.length : u8{0};
 }
 
 /// The bytes at RIP are not the instruction that exited, or cannot be read: other bytes lie there by now, or the processor has used

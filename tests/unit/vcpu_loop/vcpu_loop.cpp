@@ -46,6 +46,7 @@ class FakeEnvironment final : public vcpu::Environment, private walk::GuestBytes
   void interrupt_delayed() override { ++delays; }
   void crashed(vcpu::Vcpu&, vcpu::CrashCause cause) override { crashes.push_back(cause); }
   walk::GuestBytes& guest_memory() override { return *this; }
+  std::optional<u32> peek_executed(u64, u64) override { return std::nullopt; }
 
  private:
   Result<u64> read_entry(Gpa, unsigned) override { return fail(Error::not_found); }
