@@ -93,6 +93,18 @@ void print_machine() {
   for (const MemoryRange& range : information().all_ram) log::debug("RAM {:012x} to {:012x}", range.base, range.base.value() + range.size);
 }
 
+void start_channel() {
+  if (channel_is_wanted() && com2().initialize()) log::info("operator channel: COM2");
+}
+
+/// Without the interrupt, a line is polled.
+void route_serial_line(const acpi::Madt& madt, Uart& line, void (*handler)()) {
+  const u8 irq = line.irq();
+  const Vector vector{static_cast<u8>(static_cast<u8>(Vector::isa_base) + irq)};
+  set_interrupt_handler(vector, handler);
+  if (line.present() && io_apic::route_isa(madt, irq, vector, this_cpu().apic_id)) line.enable_interrupts();
+}
+
 void start_interrupts() {
   silence_legacy_pics();
   const auto& madt = acpi::machine().madt;
@@ -101,12 +113,10 @@ void start_interrupts() {
   local_apic::enable();
   this_cpu().apic_id = local_apic::id();
   set_interrupt_handler(Vector::timer, clock::on_timer);
-  if (!madt) return log::warning("no MADT: the console is polled");
+  if (!madt) return log::warning("no MADT: the serial lines are polled");
   io_apic::initialize(*madt);
-  const u8 irq = com1().irq();
-  const Vector vector{static_cast<u8>(static_cast<u8>(Vector::isa_base) + irq)};
-  set_interrupt_handler(vector, [] { com1().poll(); });
-  if (com1().present() && io_apic::route_isa(*madt, irq, vector, this_cpu().apic_id)) com1().enable_receive_interrupt();
+  route_serial_line(*madt, com1(), [] { com1().interrupt(); });
+  route_serial_line(*madt, com2(), [] { com2().interrupt(); });
 }
 
 void start_clock() {
@@ -180,6 +190,7 @@ void choose_virtualization() {
   keep_symbols();
   log::info("Octavo {} ({})", version(), git_id());
   apply_options(information().command_line);
+  start_channel();
   attach_early_screen();
   acpi::discover(acpi_root_pointer());
   print_machine();

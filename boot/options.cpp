@@ -13,6 +13,14 @@ struct Option {
   bool (*apply)(std::string_view value);  ///< false: not a value that it knows
 };
 
+constinit bool channel_wanted = true;
+
+bool apply_channel(std::string_view value) {
+  if (value != "com2" && value != "none") return false;
+  channel_wanted = value == "com2";
+  return true;
+}
+
 bool apply_console(std::string_view value) {
   if (value != "serial" && value != "screen" && value != "both") return false;
   arch::console().use_serial(value != "screen");
@@ -38,6 +46,7 @@ bool apply_loglevel(std::string_view value) {
 }
 
 constexpr Option k_options[] = {
+    {"channel", "com2 or none", apply_channel},
     {"console", "serial, screen or both", apply_console},
     {"exit", "qemu", apply_exit},
     {"loglevel", "error, warning, info or debug", apply_loglevel},
@@ -52,6 +61,8 @@ void apply(const arch::CommandLineWord& word) {
   log::warning("command line: unknown option '{}'", word.name);
 }
 }  // namespace
+
+bool channel_is_wanted() { return channel_wanted; }
 
 void apply_options(std::string_view command_line) {
   while (const auto word = arch::next_word(command_line)) apply(*word);

@@ -6,4 +6,6 @@
 namespace octavo::boot {
 /// Applies every word of the command line; what is unknown or has a wrong value is reported and ignored.
 void apply_options(std::string_view command_line);
+/// channel=com2 (default) or none: does the operator speak on COM2?
+[[nodiscard]] bool channel_is_wanted();
 }  // namespace octavo::boot

@@ -23,7 +23,7 @@ Board::Board(const Clock& clock, BoardEvents& events, u64 rtc_start_unix_seconds
 }
 
 std::optional<u64> Board::next_deadline_ns() const {
-  if (deadline_stale_ || deadline_accesses_ != bus_.timed_accesses()) [[unlikely]] {
+  if (deadline_changed()) [[unlikely]] {
     deadline_ = earlier(pit_.next_deadline_ns(), earlier(rtc_.next_deadline_ns(), acpi_pm_.next_deadline_ns()));
     deadline_accesses_ = bus_.timed_accesses();
     deadline_stale_ = false;

@@ -41,6 +41,8 @@ class Board {
 
   /// When advance() must be called, in the Clock's time; nothing if never. Cached, so cheap enough for every entry.
   [[nodiscard]] std::optional<u64> next_deadline_ns() const;
+  /// May next_deadline_ns() answer otherwise than when it was asked last?
+  [[nodiscard]] bool deadline_changed() const { return deadline_stale_ || deadline_accesses_ != bus_.timed_accesses(); }
   /// Lets the devices catch up with the clock. Afterwards the next deadline lies in the future.
   void advance();
 

@@ -42,9 +42,7 @@ Needs needs_of(const Image& image) {
 }
 
 p2m::OrderSet leaf_orders(const Image& image, bool machine_has_1g) {
-  const bool giga = image.config.leaf_1g && machine_has_1g;
-  if (giga && image.config.leaf_2m) return p2m::k_all_orders;
-  if (giga) return {k_order_4k, k_order_1g};
+  if (image.config.leaf_1g && machine_has_1g) return p2m::k_all_orders;  // an image has 1G only together with 2M
   if (image.config.leaf_2m) return {k_order_4k, k_order_2m};
   return {k_order_4k};
 }

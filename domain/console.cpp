@@ -27,7 +27,9 @@ void ConsoleMux::guest_output(std::string_view name, GuestLine& line, bool focus
     return;
   }
   if (c == '\r') return;
-  if (c != '\n' && line.used < GuestLine::k_size) line.text[line.used++] = c;
+  // A terminal's control sequences are for the guest that has the screen to itself; another's could paint over everything.
+  const bool control = (byte < 0x20 && c != '\t') || byte == 0x7F;
+  if (c != '\n' && line.used < GuestLine::k_size) line.text[line.used++] = control ? '.' : c;
   if (c == '\n' || line.used == GuestLine::k_size) flush_guest_line(name, line);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one console that everybody shares: the guests' serial ports, the hypervisor's log and its prompt. Ctrl-] moves the
 // focus: guest, next guest, prompt, first guest. What is typed goes to the focus. The focused guest's bytes pass as they are;
-// an unfocused guest is shown by whole lines, each with its name in front, so that nothing is lost and nothing is mixed up.
+// an unfocused guest is shown by whole lines, each with its name in front and a dot for each control byte.
 // Used by the CPU that runs the main loop only.
 #pragma once
 #include <string_view>

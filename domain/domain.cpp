@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/domain.hpp"
 
+#include <utility>
+
 #include "arch/x86/platform.hpp"
 #include "domain/main_loop.hpp"
 #include "lib/log.hpp"
@@ -17,14 +19,20 @@ const char* to_string(Ending ending) {
   return names[static_cast<usize>(ending)];
 }
 
+namespace {
+/// How long an interrupt may wait where the backend cannot open a window for it.
+constexpr u64 k_interrupt_delay_ns = 50'000;
+}  // namespace
+
 Domain::Domain(const Parts& parts, const ImageConfig& config)
     : id_(parts.id),
       module_(parts.module),
+      quick_restarts_(parts.quick_restarts),
       config_(config),
       start_ns_(arch::uptime_ns()),
       memory_(p2m_),
       board_(*this, *this, arch::wall_clock_seconds()),
-      vcpu_(parts.context, *this, parts.policies, parts.extended_state, arch::tsc()) {
+      vcpu_(parts.context, *this, p2m_.users(), parts.policies, parts.extended_state, arch::tsc()) {
   name_size_ = config.name.copy(name_, OCTAVO_IMAGE_MAX_NAME);
   config_.name = name();
   config_.command_line = {};
@@ -55,15 +63,35 @@ void Domain::advance_devices(u64 uptime_ns) {
   if (deadline && *deadline <= uptime_ns) board_.advance();
 }
 
+u32 Domain::port_read(u16 port, unsigned size) {
+  const u32 value = board_.read(port, size);
+  keep_deadline();  // a read can arm a device too: RTC register C lets the next interrupt come
+  return value;
+}
+
 void Domain::port_write(u16 port, unsigned size, u32 value) {
   board_.write(port, size, value);
+  keep_deadline();
+}
+
+/// The guest has accessed a device: if that may have changed when one wants to be called, the timer has to know.
+void Domain::keep_deadline() {
+  if (!board_.deadline_changed()) [[likely]] return;
   if (const std::optional<u64> deadline = next_deadline()) timer_needed(*deadline);
 }
 
+void Domain::tsc_written(u64 before, u64 after) { clock_.move_tsc(before, after); }
+
+void Domain::interrupt_delayed() { timer_needed(arch::uptime_ns() + k_interrupt_delay_ns); }
+
 vcpu::MemoryVerdict Domain::memory_fault(const arch::MemoryFault& fault) {
   const p2m::Translation there = p2m_.lookup(to_gfn(fault.gpa));
+  if (there.type == p2m::Type::transit) return vcpu::MemoryVerdict::retry;  // it will be there when the move is done
   const bool permitted = fault.write ? there.access.write : fault.fetch ? there.access.execute : there.access.read;
-  if (permitted) return vcpu::MemoryVerdict::retry;  // somebody was faster, or the hardware's TLB was stale
+  if (permitted) {  // a change of type that the tables do not show yet, or a stale translation
+    p2m_.push_down(to_gfn(fault.gpa));
+    return vcpu::MemoryVerdict::retry;
+  }
   log::error("{}: no memory at guest-physical {:x} to {}{}{}", name(), fault.gpa,
              fault.write ? "write" : fault.fetch ? "execute" : "read", fault.in_guest_tables ? ", for the guest's page tables" : "",
              there.type == p2m::Type::invalid ? "" : ": what is there forbids it");
@@ -77,7 +105,8 @@ void Domain::clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) {
   } else {
     done = vcpu::publish(memory_, gpa, clock_.update(vcpu.guest_tsc(), now_ns()));
   }
-  if (!done) log::warning("{}: clock page at guest-physical {:x}: {}", name(), gpa, done.error());
+  // Once: a guest can do it in a loop.
+  if (!done && !std::exchange(clock_page_failed_, true)) log::warning("{}: clock page at guest-physical {:x}: {}", name(), gpa, done.error());
 }
 
 void Domain::print(Sink& sink) {

@@ -24,6 +24,7 @@ enum class Ending : u8 { none, powered_off, reset, debug_exit, crashed, destroye
 struct Parts {
   DomainId id{};
   usize module = 0;                        ///< the boot module that it is built from
+  unsigned quick_restarts = 0;             ///< how often in a row it ended soon after its start, and was started again
   arch::GuestContext& context;
   const vcpu::Policies& policies;
   void* extended_state = nullptr;          ///< see vcpu::Vcpu
@@ -40,11 +41,14 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   /// Did the guest end as it should have: powered off, or said so at the debug-exit port?
   [[nodiscard]] bool passed() const;
   [[nodiscard]] usize module() const { return module_; }
+  [[nodiscard]] unsigned quick_restarts() const { return quick_restarts_; }
   [[nodiscard]] const ImageConfig& config() const { return config_; }
   [[nodiscard]] vcpu::Vcpu& vcpu() { return vcpu_; }
+  [[nodiscard]] const vcpu::Vcpu& vcpu() const { return vcpu_; }
   [[nodiscard]] p2m::P2m& p2m() { return p2m_; }
   [[nodiscard]] devices::Board& board() { return board_; }
   [[nodiscard]] GuestLine& console_line() { return console_line_; }
+  [[nodiscard]] u64 unknown_hypercalls() const { return unknown_hypercalls_; }
 
   [[nodiscard]] bool runnable() const {
     return state_ == State::running && (!vcpu_.halted() || board_.interrupt_pending());
@@ -63,13 +67,15 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   void print(Sink& sink);
 
   // vcpu::Environment
-  u32 port_read(u16 port, unsigned size) override { return board_.read(port, size); }
+  u32 port_read(u16 port, unsigned size) override;
   void port_write(u16 port, unsigned size, u32 value) override;
   bool interrupt_pending() override { return board_.interrupt_pending(); }
   u8 acknowledge_interrupt() override { return board_.acknowledge_interrupt(); }
   vcpu::MemoryVerdict memory_fault(const arch::MemoryFault& fault) override;
   void hypercall(vcpu::Vcpu& vcpu) override;
   void clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) override;
+  void tsc_written(u64 before, u64 after) override;
+  void interrupt_delayed() override;
   void crashed(vcpu::Vcpu& vcpu, vcpu::CrashCause cause) override;
   walk::GuestBytes& guest_memory() override { return memory_; }
 
@@ -84,8 +90,11 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   u64 now_ns() const override;
 
  private:
+  void keep_deadline();
+
   DomainId id_;
   usize module_;
+  unsigned quick_restarts_;
   ImageConfig config_;  ///< without the texts, which lie in the image
   char name_[OCTAVO_IMAGE_MAX_NAME + 1] = {};
   usize name_size_ = 0;
@@ -93,6 +102,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   Ending ending_ = Ending::none;
   u32 exit_code_ = 0;
   u64 unknown_hypercalls_ = 0;
+  bool clock_page_failed_ = false;
   u64 start_ns_;  ///< uptime_ns() at birth
   GuestLine console_line_;
   p2m::P2m p2m_;

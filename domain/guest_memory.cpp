@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "mm/epoch.hpp"
 #include "mm/mapping.hpp"
 
 namespace octavo::domain {
@@ -27,6 +28,7 @@ Result<Mfn> DomainMemory::writable(Gpa gpa) const {
 }
 
 Result<u64> DomainMemory::read_entry(Gpa gpa, unsigned size) {
+  const mm::ReadSection section;
   const Mfn mfn = OCTAVO_TRY(readable(gpa));
   if (size == 8) {
     const mm::Mapping<u64> page(mfn);
@@ -37,6 +39,7 @@ Result<u64> DomainMemory::read_entry(Gpa gpa, unsigned size) {
 }
 
 Result<bool> DomainMemory::compare_exchange_entry(Gpa gpa, unsigned size, u64 expected, u64 desired) {
+  const mm::ReadSection section;
   const Mfn mfn = OCTAVO_TRY(writable(gpa));
   if (size == 8) {
     const mm::Mapping<u64> page(mfn);
@@ -48,6 +51,7 @@ Result<bool> DomainMemory::compare_exchange_entry(Gpa gpa, unsigned size, u64 ex
 }
 
 Result<> DomainMemory::read(Gpa gpa, std::span<u8> out) {
+  const mm::ReadSection section;
   if (!range_within(gpa.page_offset(), out.size(), k_page_size)) return fail(Error::invalid_argument);
   const mm::Mapping<u8> page(OCTAVO_TRY(readable(gpa)));
   std::memcpy(out.data(), page.span().data() + gpa.page_offset(), out.size());
@@ -55,6 +59,7 @@ Result<> DomainMemory::read(Gpa gpa, std::span<u8> out) {
 }
 
 Result<> DomainMemory::write(Gpa gpa, std::span<const u8> in) {
+  const mm::ReadSection section;
   if (!range_within(gpa.page_offset(), in.size(), k_page_size)) return fail(Error::invalid_argument);
   const mm::Mapping<u8> page(OCTAVO_TRY(writable(gpa)));
   std::memcpy(page.span().data() + gpa.page_offset(), in.data(), in.size());

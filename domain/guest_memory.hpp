@@ -11,6 +11,7 @@ namespace octavo::domain {
 class DomainMemory final : public walk::GuestBytes, private p2m::Listener {
  public:
   explicit DomainMemory(p2m::P2m& p2m) : p2m_(p2m) { p2m_.set_listener(this); }
+  ~DomainMemory() { p2m_.set_listener(nullptr); }
   DomainMemory(const DomainMemory&) = delete;
   DomainMemory& operator=(const DomainMemory&) = delete;
 

@@ -152,6 +152,7 @@ class ImageReader {
       else if (order != k_order_4k.value()) return node.refuse("leaf-orders", "an order that is not 18, 9 or 0");
       last = order;
     }
+    if (image_.config.leaf_1g && !image_.config.leaf_2m) return node.refuse("leaf-orders", "18 without 9");
     return {};
   }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "arch/x86/platform.hpp"
+#include "domain/channel.hpp"
 #include "domain/manager.hpp"
 #include "domain/operator.hpp"
 #include "lib/log.hpp"
@@ -12,9 +13,10 @@ namespace octavo::domain {
 namespace {
 
 constexpr u64 k_slice_ns = 10'000'000;
-constexpr u64 k_short_slice_ns = 50'000;
 /// No guest's timer makes this CPU stir more often.
 constexpr u64 k_least_quantum_ns = 20'000;
+/// How often serial lines without interrupts are looked at: a receiver of 16 bytes at 115200 baud is full after 1.4 ms.
+constexpr u64 k_poll_ns = 1'000'000;
 
 /// What was typed while its reader had no room.
 class KeyBuffer {
@@ -22,6 +24,7 @@ class KeyBuffer {
   void put(u8 byte) {
     if (used_ < sizeof bytes_) bytes_[(first_ + used_++) % sizeof bytes_] = byte;
   }
+  void clear() { used_ = 0; }
   [[nodiscard]] bool empty() const { return used_ == 0; }
   u8 take() {
     const u8 byte = bytes_[first_];
@@ -51,6 +54,7 @@ void arm(std::optional<u64> deadline) {
 
 void set_focus(Domain* domain) {
   focus = domain;
+  keys.clear();  // what was typed for one guest is not for another
   console().put("\n");
   if (domain != nullptr) {
     log::info("console: {} (Ctrl-] moves on)", domain->name());
@@ -96,13 +100,26 @@ void find_focus() {
   move_focus();
 }
 
+[[noreturn]] void end_with_verdict() {
+  channel().say_farewell();
+  arch::exit_machine(manager().any_failed() ? arch::ExitCode::failed : arch::ExitCode::passed);
+}
+
+void end_if_asked() {
+  if (requested_end() == MachineEnd::none) return;
+  channel().say_farewell();
+  if (requested_end() == MachineEnd::reboot) arch::reboot();
+  if (arch::exit_is_wanted()) end_with_verdict();
+  arch::power_off();
+}
+
 /// With somebody waiting for the machine's verdict, it ends when no guest will ever run again.
 void end_if_done() {
   bool alive = false;
   manager().for_each([&](Domain& domain) { alive = alive || domain.state() != State::preserved; });
   if (alive || !arch::exit_is_wanted()) return;
   log::info("all guests have ended{}", manager().any_failed() ? ", and not all of them well" : "");
-  arch::exit_machine(manager().any_failed() ? arch::ExitCode::failed : arch::ExitCode::passed);
+  end_with_verdict();
 }
 
 void switch_to(Domain& domain) {
@@ -115,17 +132,24 @@ void switch_to(Domain& domain) {
 
 bool has_focus(const Domain& domain) { return focus == &domain; }
 
+void give_focus(Domain& domain) {
+  focus = &domain;
+  focus_lost = false;
+}
+
 void forget(const Domain& domain) {
   if (loaded == &domain) loaded = nullptr;
   if (focus == &domain) {
     focus = nullptr;
     focus_lost = true;
+    keys.clear();
   }
 }
 
 void timer_needed(u64 deadline) {
-  if (armed && deadline >= *armed) return;
-  deadline = std::max(deadline, arch::uptime_ns() + k_least_quantum_ns);
+  const u64 now = arch::uptime_ns();
+  if (armed && *armed <= now) armed.reset();  // it has fired
+  deadline = std::max(deadline, now + k_least_quantum_ns);
   if (!armed || deadline < *armed) arm(deadline);
 }
 
@@ -134,7 +158,10 @@ void main_loop() {
   if (focus == nullptr) prompt.show();
   const Domain* last = nullptr;
   while (true) {
+    settle_ended();  // first, so that no command sees a domain that is over
     read_keys();
+    channel().service();
+    end_if_asked();
     settle_ended();
     end_if_done();
     find_focus();
@@ -149,6 +176,7 @@ void main_loop() {
       if (const std::optional<u64> due = domain.next_deadline()) sooner(std::max(*due, now + k_least_quantum_ns));
       if (domain.runnable()) ++runnable;
     });
+    if (arch::serial_lines_are_polled()) sooner(now + k_poll_ns);
     Domain* const next = manager().next_runnable(last);
     if (next == nullptr) {
       arm(deadline);
@@ -156,14 +184,10 @@ void main_loop() {
       continue;
     }
     if (runnable > 1) sooner(now + k_slice_ns);
-    if (next->vcpu().wants_short_slice()) sooner(now + k_short_slice_ns);
     arm(deadline);
     switch_to(*next);
-    next->p2m().users().enter(arch::cpu_index());
     last = next;
-    const vcpu::SliceEnd end = next->vcpu().run();
-    next->p2m().users().leave(arch::cpu_index());
-    if (end == vcpu::SliceEnd::interrupted) arch::interrupt_window();
+    if (next->vcpu().run() == vcpu::SliceEnd::interrupted) arch::interrupt_window();
   }
 }
 }  // namespace octavo::domain

@@ -13,6 +13,8 @@ class Domain;
 void timer_needed(u64 deadline);
 /// Does the console's focus lie on this domain?
 [[nodiscard]] bool has_focus(const Domain& domain);
+/// The console's focus, without a word: this domain takes the place of one that had it.
+void give_focus(Domain& domain);
 /// The domain is going; its place in the console's focus, and the CPU state that is still loaded, are not to be used again.
 void forget(const Domain& domain);
 }  // namespace octavo::domain

@@ -14,6 +14,16 @@ namespace octavo::domain {
 namespace {
 constinit NeverDestroyed<Manager> the_manager;
 constinit Image image_being_built;  // 5 KiB: too much for a stack
+/// How often the guest left and why, in one line: the first thing to look at when a guest was slow.
+void log_exits(const Domain& domain) {
+  const vcpu::VcpuCounters& counters = domain.vcpu().counters();
+  char text[512];
+  BufferSink list{text};
+  for (unsigned kind = 0; kind < static_cast<unsigned>(arch::ExitKind::count); ++kind) {
+    if (counters.exits[kind] != 0) format(list, " {} {}", arch::to_string(static_cast<arch::ExitKind>(kind)), counters.exits[kind]);
+  }
+  log::info("{}: {} exits:{}", domain.name(), counters.total_exits(), list.view());
+}
 }  // namespace
 
 Manager& manager() { return the_manager.value; }
@@ -24,29 +34,48 @@ void Manager::initialize(const arch::BootInfo& boot, const MachineTraits& machin
   policies_ = &policies;
 }
 
-Result<Domain*> Manager::create(usize module) {
+template <class... Arguments>
+std::unexpected<Error> Manager::refuse(usize module, Error error, FormatString<Arguments...> pattern, const Arguments&... arguments) {
+  BufferSink why{why_not_};
+  format(why, pattern, arguments...);
+  why_not_size_ = why.view().size();
+  log::error("domain image {}: {}", boot_->modules[module].name, why_not());
+  return fail(error);
+}
+
+std::optional<usize> Manager::find_module(std::string_view file_or_domain) {
+  for (usize i = 0; i < boot_->modules.size(); ++i) {
+    if (boot_->modules[i].name == file_or_domain) return i;
+  }
+  for (usize i = 0; i < boot_->modules.size(); ++i) {
+    const arch::BootModule& file = boot_->modules[i];
+    const mm::Mapping<const std::byte> bytes(to_mfn(file.base), align_up(file.size, k_page_size) >> k_page_shift);
+    if (check_image(bytes.span().first(file.size), image_being_built) && image_being_built.config.name == file_or_domain) return i;
+  }
+  return std::nullopt;
+}
+
+Result<Domain*> Manager::create(usize module, unsigned quick_restarts) {
   if (module >= boot_->modules.size()) return fail(Error::not_found);
   const arch::BootModule& file = boot_->modules[module];
+  // The image's texts and segments point into the module, so it stays mapped until the domain is built.
   const mm::Mapping<const std::byte> bytes(to_mfn(file.base), align_up(file.size, k_page_size) >> k_page_shift);
   if (const auto checked = check_image(bytes.span().first(file.size), image_being_built); !checked) {
     char text[160];
     BufferSink why{text};
     format_error(why, checked.error());
-    log::error("domain image {}: {}", file.name, why.view());
-    return fail(checked.error().code);
+    return refuse(module, checked.error().code, "{}", why.view());
   }
   if (find(image_being_built.config.name) != nullptr) {
-    log::error("domain image {}: a domain named {} is there already", file.name, image_being_built.config.name);
-    return fail(Error::exists);
+    return refuse(module, Error::exists, "a domain named {} is there already", image_being_built.config.name);
   }
   for (Slot& slot : slots_) {
-    if (slot.domain == nullptr) return build(slot, module, image_being_built);
+    if (slot.domain == nullptr) return build(slot, module, quick_restarts, image_being_built);
   }
-  log::error("domain image {}: {} domains are the most that there can be", file.name, k_slots);
-  return fail(Error::overflow);
+  return refuse(module, Error::overflow, "{} domains are the most that there can be", k_slots);
 }
 
-Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
+Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts, const Image& image) {
   const std::string_view file = boot_->modules[module].name;
   const u64 domain_frames = align_up(sizeof(Domain), k_page_size) >> k_page_shift;
   const u64 context_frames = machine_.backend->context_frames();
@@ -56,24 +85,24 @@ Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
   const Needs needs = needs_of(image);
   const u64 free = mm::machine().statistics().free_frames();
   if (needs.memory_frames + needs.table_frames + order.frames() > free) {
-    log::error("domain image {}: it needs {} MiB of memory and {} KiB of tables, and {} MiB are free", file,
-               needs.memory_frames >> 8, (needs.table_frames + order.frames()) * 4, free >> 8);
-    return fail(Error::out_of_memory);
+    return refuse(module, Error::out_of_memory, "it needs {} MiB of memory and {} KiB of tables, and {} MiB are free",
+                  needs.memory_frames >> 8, (needs.table_frames + order.frames()) * 4, free >> 8);
   }
   const auto tag_of_slot = static_cast<u32>(&slot - slots_) + 1;
   if (tag_of_slot > machine_.backend->tag_count()) {
-    log::error("domain image {}: the processor has no TLB tag left", file);
-    return fail(Error::overflow);
+    return refuse(module, Error::overflow, "the processor has no TLB tag left");
   }
 
-  mm::Folio memory = OCTAVO_TRY(mm::machine().allocate(order, DomainId::hypervisor, mm::FrameKind::hypervisor));
+  Result<mm::Folio> allocated = mm::machine().allocate(order, DomainId::hypervisor, mm::FrameKind::hypervisor);
+  if (!allocated) return refuse(module, allocated.error(), "no {} KiB in one piece for the domain itself", order.frames() * 4);
+  mm::Folio memory = std::move(*allocated);
   // The hypervisor's own frames stay mapped as long as the domain lives.
   u8* const storage = static_cast<u8*>(arch::map_frames(memory.mfn(), order.frames()));
   const u64 context_at = domain_frames * k_page_size;
   do ++last_id_; while (last_id_ == 0);  // 0 is the hypervisor
   const DomainId id{last_id_};
   arch::GuestContext& context = machine_.backend->make_context(storage + context_at, to_hpa(memory.mfn() + domain_frames));
-  const Parts parts{id, module, context, *policies_, storage + context_at + context_frames * k_page_size};
+  const Parts parts{id, module, quick_restarts, context, *policies_, storage + context_at + context_frames * k_page_size};
   Domain* const domain = new (storage) Domain(parts, image.config);
 
   const p2m::Configuration configuration{.domain = id,
@@ -88,9 +117,8 @@ Result<Domain*> Manager::build(Slot& slot, usize module, const Image& image) {
   Result<void> built = domain->p2m().initialize(mm::machine(), configuration);
   if (built) built = fill_memory(*domain, image, file);
   if (!built) {
-    log::error("domain image {}: {}", file, built.error());
     destroy(*domain);
-    return fail(built.error());
+    return refuse(module, built.error(), "its memory: {}", built.error());
   }
   set_first_registers(context, image.registers);
   context.set_nested_root(domain->p2m().root(), configuration.tag);
@@ -114,15 +142,32 @@ void Manager::destroy(Domain& domain) {
 void Manager::settle(Domain& domain) {
   console().flush_guest_line(domain.name(), domain.console_line());
   log::info("{}: {}{}", domain.name(), to_string(domain.ending()), domain.passed() ? "" : ", which is a failure");
+  log_exits(domain);
   if (!domain.passed()) note_failure();
   Policy policy = Policy::destroy;
   if (domain.ending() == Ending::powered_off) policy = domain.config().on_poweroff;
   if (domain.ending() == Ending::reset) policy = domain.config().on_reboot;
   if (domain.ending() == Ending::crashed) policy = domain.config().on_crash;
   if (policy == Policy::preserve) return domain.preserve();
-  const usize module = domain.module();
+  if (policy == Policy::restart) return restart(domain);
   destroy(domain);
-  if (policy == Policy::restart && !create(module)) note_failure();
+}
+
+/// The same domain from the same module, with the console's focus if it had that.
+void Manager::restart(Domain& domain) {
+  const unsigned quick_restarts = domain.now_ns() < k_soon_ns ? domain.quick_restarts() + 1 : 0;
+  const usize module = domain.module();
+  const bool focused = has_focus(domain);
+  if (quick_restarts > k_most_restarts) {
+    log::error("{}: not started again: it has ended {} times within {} s of its start", domain.name(), quick_restarts,
+               k_soon_ns / 1'000'000'000);
+    note_failure();
+    return destroy(domain);
+  }
+  destroy(domain);
+  const Result<Domain*> again = create(module, quick_restarts);
+  if (!again) note_failure();
+  else if (focused) give_focus(**again);
 }
 
 Domain* Manager::find(std::string_view name_or_id) {

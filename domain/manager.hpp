@@ -21,12 +21,20 @@ class Manager {
 
   void initialize(const arch::BootInfo& boot, const MachineTraits& machine, const vcpu::Policies& policies);
 
-  /// Builds a domain from boot module `module` and lets it run. On failure the log says why and everything is as it was.
-  [[nodiscard]] Result<Domain*> create(usize module);
+  /// Builds a domain from boot module `module` and lets it run. On failure the log and why_not() say why, and everything is as
+  /// it was.
+  [[nodiscard]] Result<Domain*> create(usize module) { return create(module, 0); }
+  /// Why the last create() that failed did: a sentence.
+  [[nodiscard]] std::string_view why_not() const { return {why_not_, why_not_size_}; }
+  /// The boot module with this file name, or else the first whose image is a domain of this name.
+  [[nodiscard]] std::optional<usize> find_module(std::string_view file_or_domain);
   /// Gives back all that the domain had. Its pointer is dead afterwards.
   void destroy(Domain& domain);
-  /// An ended domain: gone, built again, or kept for inspection, as its configuration says.
+  /// An ended domain: gone, built again, or kept for inspection, as its configuration says. One that ends again and again soon
+  /// after its start (k_soon_ns) is not started more than k_most_restarts times.
   void settle(Domain& domain);
+  static constexpr unsigned k_most_restarts = 5;
+  static constexpr u64 k_soon_ns = 10'000'000'000;
 
   [[nodiscard]] Domain* find(std::string_view name_or_id);
   [[nodiscard]] usize count() const;
@@ -49,7 +57,12 @@ class Manager {
     Domain* domain = nullptr;
     mm::Folio memory;
   };
-  [[nodiscard]] Result<Domain*> build(Slot& slot, usize module, const Image& image);
+  [[nodiscard]] Result<Domain*> create(usize module, unsigned quick_restarts);
+  [[nodiscard]] Result<Domain*> build(Slot& slot, usize module, unsigned quick_restarts, const Image& image);
+  void restart(Domain& domain);
+  /// Logs and remembers why `module` did not become a domain.
+  template <class... Arguments>
+  [[nodiscard]] std::unexpected<Error> refuse(usize module, Error error, FormatString<Arguments...> pattern, const Arguments&... arguments);
 
   const arch::BootInfo* boot_ = nullptr;
   MachineTraits machine_;
@@ -57,6 +70,8 @@ class Manager {
   Slot slots_[k_slots];
   u16 last_id_ = 0;
   bool any_failed_ = false;
+  char why_not_[192] = {};
+  usize why_not_size_ = 0;
 };
 
 [[nodiscard]] Manager& manager();

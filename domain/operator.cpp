@@ -1,276 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/operator.hpp"
 
+#include <algorithm>
 #include <array>
 
-#include "arch/x86/platform.hpp"
-#include "arch/x86/version.hpp"
+#include "domain/commands.hpp"
 #include "domain/console.hpp"
 #include "domain/manager.hpp"
-#include "lib/log.hpp"
-#include "mm/machine.hpp"
 
 namespace octavo::domain {
 namespace {
 
-using Words = std::span<const std::string_view>;
-
-struct Command {
-  std::string_view name;
-  std::string_view arguments;
-  std::string_view help;
-  unsigned most_arguments;
-  void (*run)(Words words, Answer& answer);
-};
-
-/// The domain that a command names, or an answer that says there is none.
-Domain* named_domain(Words words, Answer& answer) {
-  if (words.size() < 2) {
-    answer.failed(words[0], "which domain? a name or an id, as `domains` lists them");
-    return nullptr;
-  }
-  Domain* const domain = manager().find(words[1]);
-  if (domain == nullptr) answer.failed(words[0], "no such domain; `domains` lists them");
-  return domain;
-}
-
-void version(Words words, Answer& answer) {
-  answer.ok(words[0]);
-  answer.begin_rows("version");
-  answer.begin_row();
-  answer.field("version", arch::version());
-  answer.field("git", arch::git_id());
-  answer.end_row();
-  answer.end_rows();
-}
-
-void domains(Words words, Answer& answer) {
-  answer.ok(words[0]);
-  answer.begin_rows("domains");
-  manager().for_each([&](Domain& domain) {
-    answer.begin_row();
-    answer.field("name", domain.name());
-    answer.field("id", static_cast<u64>(domain.id()));
-    answer.field("state", to_string(domain.state()));
-    answer.field_bytes("memory", domain.config().memory);
-    answer.field("vcpus", u64{1});
-    answer.field("exits", domain.vcpu().counters().total_exits());
-    answer.end_row();
-  });
-  answer.end_rows();
-}
-
-void vcpus(Words words, Answer& answer) {
-  answer.ok(words[0]);
-  answer.begin_rows("vcpus");
-  manager().for_each([&](Domain& domain) {
-    const vcpu::Vcpu& v = domain.vcpu();
-    answer.begin_row();
-    answer.field("domain", domain.name());
-    answer.field("vcpu", u64{0});
-    answer.field("state", domain.state() != State::running ? to_string(domain.state()) : v.halted() ? "halted" : "running");
-    answer.field_hex("rip", domain.vcpu().context().regs.rip);
-    answer.field("interrupts", v.counters().injected_interrupts);
-    answer.field("faults", v.counters().injected_exceptions);
-    answer.end_row();
-  });
-  answer.end_rows();
-}
-
-/// Leaves of one size, whatever they map.
-u64 leaves(const p2m::Statistics& statistics, unsigned level) {
-  u64 sum = 0;
-  for (const u64 n : statistics.leaves[level]) sum += n;
-  return sum;
-}
-
-void mem(Words words, Answer& answer) {
-  const mm::Machine::Statistics machine = mm::machine().statistics();
-  answer.ok(words[0]);
-  answer.begin_rows("machine");
-  answer.begin_row();
-  answer.field_bytes("total", machine.total_frames * k_page_size);
-  answer.field_bytes("free", machine.free_frames() * k_page_size);
-  answer.field("free-1g", machine.free_blocks[k_order_1g.value()]);
-  u64 free_2m = 0;
-  for (unsigned order = k_order_2m.value(); order < mm::k_orders; ++order) {
-    free_2m += machine.free_blocks[order] << (order - k_order_2m.value());
-  }
-  answer.field("free-2m", free_2m);
-  answer.end_row();
-  answer.end_rows();
-  answer.begin_rows("domains");
-  manager().for_each([&](Domain& domain) {
-    const p2m::Statistics s = domain.p2m().statistics();
-    answer.begin_row();
-    answer.field("domain", domain.name());
-    answer.field("leaves-1g", leaves(s, 2));
-    answer.field("leaves-2m", leaves(s, 1));
-    answer.field("leaves-4k", leaves(s, 0));
-    answer.field("tables", s.tables.used);
-    answer.field("tables-max", s.tables.reserved);
-    answer.end_row();
-  });
-  answer.end_rows();
-}
-
-void exits(Words words, Answer& answer) {
-  Domain* const only = words.size() > 1 ? named_domain(words, answer) : nullptr;
-  if (words.size() > 1 && only == nullptr) return;
-  answer.ok(words[0]);
-  answer.begin_rows("exits");
-  manager().for_each([&](Domain& domain) {
-    if (only != nullptr && only != &domain) return;
-    for (unsigned kind = 0; kind < static_cast<unsigned>(arch::ExitKind::count); ++kind) {
-      const u64 n = domain.vcpu().counters().exits[kind];
-      if (n == 0) continue;
-      answer.begin_row();
-      answer.field("domain", domain.name());
-      answer.field("reason", arch::to_string(static_cast<arch::ExitKind>(kind)));
-      answer.field("exits", n);
-      answer.end_row();
-    }
-  });
-  answer.end_rows();
-}
-
-void regs(Words words, Answer& answer) {
-  Domain* const domain = named_domain(words, answer);
-  if (domain == nullptr) return;
-  const arch::GuestContext& context = domain->vcpu().context();
-  constexpr const char* names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                   "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
-  answer.ok(words[0]);
-  answer.begin_rows("registers");
-  const auto row = [&answer](const char* name, u64 value) {
-    answer.begin_row();
-    answer.field("register", name);
-    answer.field_hex("value", value);
-    answer.end_row();
-  };
-  for (unsigned i = 0; i < 16; ++i) row(names[i], context.regs.gpr[i]);
-  row("rip", context.regs.rip);
-  row("rflags", context.regs.rflags);
-  const arch::ControlState control = context.control();
-  row("cr0", control.cr0);
-  row("cr2", control.cr2);
-  row("cr3", control.cr3);
-  row("cr4", control.cr4);
-  row("efer", control.efer);
-  answer.end_rows();
-}
-
-void loglevel(Words words, Answer& answer) {
-  constexpr std::array<std::string_view, 4> names = {"error", "warning", "info", "debug"};
-  if (words.size() > 1) {
-    usize at = 0;
-    while (at < names.size() && names[at] != words[1]) ++at;
-    if (at == names.size()) return answer.failed(words[0], "error, warning, info or debug?");
-    log::set_level(static_cast<log::Level>(at));
-  }
-  answer.ok(words[0]);
-  answer.begin_rows("loglevel");
-  answer.begin_row();
-  answer.field("loglevel", names[static_cast<usize>(log::level())]);
-  answer.end_row();
-  answer.end_rows();
-}
-
-void pause(Words words, Answer& answer) {
-  Domain* const domain = named_domain(words, answer);
-  if (domain == nullptr) return;
-  if (domain->state() != State::running) return answer.failed(words[0], "it is not running");
-  domain->pause();
-  answer.ok(words[0]);
-  answer.note("paused");
-}
-
-void resume(Words words, Answer& answer) {
-  Domain* const domain = named_domain(words, answer);
-  if (domain == nullptr) return;
-  if (domain->state() != State::paused) return answer.failed(words[0], "it is not paused");
-  domain->resume();
-  answer.ok(words[0]);
-  answer.note("resumed");
-}
-
-void destroy(Words words, Answer& answer) {
-  Domain* const domain = named_domain(words, answer);
-  if (domain == nullptr) return;
-  domain->end(Ending::destroyed);
-  answer.ok(words[0]);
-  answer.note("destroyed");
-}
-
-void reboot(Words words, Answer& answer) {
-  answer.ok(words[0]);
-  answer.finish();
-  arch::reboot();
-}
-
-void shutdown(Words words, Answer& answer) {
-  answer.ok(words[0]);
-  answer.finish();
-  if (arch::exit_is_wanted()) arch::exit_machine(manager().any_failed() ? arch::ExitCode::failed : arch::ExitCode::passed);
-  arch::power_off();
-}
-
-void help(Words words, Answer& answer);
-
 constexpr Command k_commands[] = {
-    {"help", "", "this list", 0, help},
-    {"version", "", "version and git id", 0, version},
-    {"domains", "", "the domains and what they do", 0, domains},
-    {"vcpus", "", "the virtual processors", 0, vcpus},
-    {"mem", "", "machine memory, and each domain's by page size", 0, mem},
-    {"exits", "[domain]", "how often guests left, by reason", 1, exits},
-    {"regs", "<domain>", "registers of a domain's vCPU", 1, regs},
-    {"loglevel", "[level]", "show or set: error, warning, info, debug", 1, loglevel},
-    {"pause", "<domain>", "stop running it for now", 1, pause},
-    {"resume", "<domain>", "let a paused domain go on", 1, resume},
-    {"destroy", "<domain>", "end it at once and free its memory", 1, destroy},
-    {"reboot", "", "reset the machine", 0, reboot},
-    {"shutdown", "", "end all domains and switch the machine off", 0, shutdown},
+    {"help", "", "this list", help},
+    {"version", "", "version and git id", version},
+    {"list", "", "the domains and what they do", list},
+    {"domains", "", "the same as list", list},
+    {"create", "<image>", "start a domain from a boot module (its file or domain name)", create},
+    {"destroy", "<domain>", "end it at once and free its memory", destroy},
+    {"pause", "<domain>", "stop running it for now", pause},
+    {"resume", "<domain>", "let a paused domain go on", resume},
+    {"mem", "[domain]", "machine memory, and domains' by page size", mem},
+    {"p2m", "<domain> [gfn]", "what its guest-physical memory is made of, or one frame", p2m_leaves},
+    {"audit", "[domain]", "check its nested page tables and their accounts", audit},
+    {"stats", "<domain>", "all its counters", stats},
+    {"exits", "[domain]", "how often guests left, by reason", exits},
+    {"vcpus", "", "the virtual processors", vcpus},
+    {"regs", "<domain>", "registers of a domain's vCPU", regs},
+    {"loglevel", "[level]", "show or set: error, warning, info, debug", loglevel},
+    {"panic", "", "stop the machine with a dump, to see what that looks like", panic},
+    {"reboot", "", "reset the machine", reboot},
+    {"shutdown", "", "end all domains and switch the machine off", shutdown},
 };
 
-void help(Words words, Answer& answer) {
-  answer.ok(words[0]);
-  answer.begin_rows("commands");
+constexpr usize k_most_words = 8;
+
+consteval bool fit_in_words() {
   for (const Command& command : k_commands) {
-    answer.begin_row();
-    answer.field("command", command.name);
-    answer.field("arguments", command.arguments);
-    answer.field("help", command.help);
-    answer.end_row();
+    if (std::ranges::count(command.arguments, '<') + std::ranges::count(command.arguments, '[') + 1 > static_cast<long>(k_most_words)) return false;
   }
-  answer.end_rows();
-  answer.note("Ctrl-] moves between the guests' consoles and this prompt.");
+  return true;
+}
+static_assert(fit_in_words());
+
+constinit MachineEnd end_of_machine = MachineEnd::none;
+
+/// Does the command take so many words behind its name? Its own description tells.
+bool takes(const Command& command, usize arguments) {
+  const auto needed = static_cast<usize>(std::ranges::count(command.arguments, '<'));
+  const auto optional = static_cast<usize>(std::ranges::count(command.arguments, '['));
+  return arguments >= needed && arguments <= needed + optional;
+}
+
+void refuse_words(const Command& command, Answer& answer) {
+  char text[80];
+  BufferSink why{text};
+  if (command.arguments.empty()) format(why, "it takes no arguments");
+  else format(why, "it takes: {} {}", command.name, command.arguments);
+  answer.failed(command.name, why.view());
 }
 }  // namespace
 
-void execute(std::string_view line, Sink& sink, AnswerStyle style) {
-  std::array<std::string_view, 8> words;
+std::span<const Command> commands() { return k_commands; }
+
+Domain* named_domain(Words words, Answer& answer) {
+  Domain* const domain = manager().find(words[1]);
+  if (domain == nullptr) answer.failed(words[0], "no such domain; `list` shows their names and ids");
+  return domain;
+}
+
+std::optional<u64> parse_number(std::string_view text) {
+  const bool hexadecimal = text.starts_with("0x");
+  if (hexadecimal) text.remove_prefix(2);
+  if (text.empty()) return std::nullopt;
+  u64 number = 0;
+  for (const char c : text) {
+    u64 digit = 16;
+    if (c >= '0' && c <= '9') digit = static_cast<u64>(c - '0');
+    else if (hexadecimal && (c | 0x20) >= 'a' && (c | 0x20) <= 'f') digit = static_cast<u64>((c | 0x20) - 'a') + 10;
+    if (digit == 16) return std::nullopt;
+    if (__builtin_mul_overflow(number, hexadecimal ? u64{16} : u64{10}, &number) || __builtin_add_overflow(number, digit, &number)) return std::nullopt;
+  }
+  return number;
+}
+
+void execute(std::string_view line, Sink& sink, AnswerStyle style, std::optional<u64> id) {
+  std::array<std::string_view, k_most_words + 1> words;  // one more than any command has is too many
   usize count = 0;
-  while (true) {
+  while (count < words.size()) {
     const usize begin = line.find_first_not_of(' ');
     if (begin == std::string_view::npos) break;
     line.remove_prefix(begin);
-    const usize end = line.find(' ');
-    if (count < words.size()) words[count++] = line.substr(0, end);
-    if (end == std::string_view::npos) break;
+    const usize end = std::min(line.find(' '), line.size());
+    words[count++] = line.substr(0, end);
     line.remove_prefix(end);
   }
   if (count == 0) return;
-  Answer answer{sink, style};
-  const Command* found = nullptr;
-  for (const Command& command : k_commands) {
-    if (command.name == words[0]) found = &command;
-  }
-  if (found == nullptr) answer.failed(words[0], "no such command; `help` lists them");
-  else if (count - 1 > found->most_arguments) answer.failed(words[0], "too many words; `help` says what it takes");
+  Answer answer{sink, style, id};
+  const auto found = std::ranges::find(k_commands, words[0], &Command::name);
+  if (found == std::end(k_commands)) answer.failed(words[0], "no such command; `help` lists them");
+  else if (!takes(*found, count - 1)) refuse_words(*found, answer);
   else found->run({words.data(), count}, answer);
   answer.finish();
 }
+
+void request_end(MachineEnd end) { end_of_machine = end; }
+MachineEnd requested_end() { return end_of_machine; }
 
 void Prompt::show() {
   console().put("octavo> ");

@@ -21,7 +21,7 @@ enum class MemoryVerdict : u8 {
 };
 
 /// Why a domain stops without wishing to.
-enum class CrashCause : u8 { triple_fault, memory_hole, invalid_state, unhandled_exit, halted_for_ever, task_switch };
+enum class CrashCause : u8 { triple_fault, memory_hole, invalid_state, unhandled_exit, halted_for_ever, task_switch, unreadable_instruction };
 [[nodiscard]] constexpr const char* to_string(CrashCause cause) {
   switch (cause) {
     case CrashCause::triple_fault: return "triple fault";
@@ -29,6 +29,7 @@ enum class CrashCause : u8 { triple_fault, memory_hole, invalid_state, unhandled
     case CrashCause::invalid_state: return "the processor refused the guest's state";
     case CrashCause::unhandled_exit: return "an exit that Octavo does not handle";
     case CrashCause::halted_for_ever: return "halted with interrupts off, for ever";
+    case CrashCause::unreadable_instruction: return "an instruction exits again and again, and its bytes are another or cannot be read";
     case CrashCause::task_switch: return "a hardware task switch, which Octavo does not emulate";
   }
   return "?";
@@ -47,6 +48,10 @@ class Environment {
   virtual void hypercall(Vcpu& vcpu) = 0;
   /// The guest wrote MSR_KVM_SYSTEM_TIME (or _WALL_CLOCK): fill in the structure at gpa.
   virtual void clock_page(Vcpu& vcpu, Gpa gpa, ClockPage which) = 0;
+  /// The guest set its TSC, which was `before` just now, to `after`.
+  virtual void tsc_written(u64 before, u64 after) = 0;
+  /// An interrupt is pending and the backend cannot ask for a window just now: make the guest exit after a short while.
+  virtual void interrupt_delayed() = 0;
   virtual void crashed(Vcpu& vcpu, CrashCause cause) = 0;
   [[nodiscard]] virtual walk::GuestBytes& guest_memory() = 0;
 

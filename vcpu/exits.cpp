@@ -14,6 +14,9 @@ using arch::Gpr;
 
 namespace {
 constexpr usize k_longest_instruction = 15;
+/// So often the same exit at the same RIP may find other bytes there. Another vCPU that changes code needs one; more than a few
+/// are a guest that will not get on.
+constexpr unsigned k_most_retries = 64;
 
 /// An instruction without prefixes and operands: its bytes, the first one lowest.
 struct Encoding {
@@ -41,7 +44,7 @@ CodeSize code_size_of(unsigned bits) {
 }  // namespace
 
 /// The instruction at RIP, read through the guest's own translation. Nothing: its bytes are not (or no longer) one of
-/// `expected`, or not readable; the guest then runs into whatever is there by itself.
+/// `expected`, or not readable; see try_again().
 std::optional<Instruction> Vcpu::fetch(InstructionSet expected) {
   u8 bytes[k_longest_instruction];
   const unsigned bits = code_size();
@@ -66,12 +69,31 @@ std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionKind expected) {
 u8 Vcpu::plain_length(InstructionKind expected) {
   const Encoding plain = plain_encoding(expected);
   u8 bytes[walk::k_peek_bytes];
+  const mm::ReadSection section;  // one for the whole walk
   if (plain.length == 0 || !context_.in_64bit_code() ||
       !walk::peek_executed(environment_.guest_memory(), context_.control().cr3, context_.regs.rip, bytes)) {
     return 0;
   }
   const u32 found = u32{bytes[0]} | u32{bytes[1]} << 8 | u32{bytes[2]} << 16;
   return (found & low_bits(plain.length * 8u)) == plain.bytes ? plain.length : u8{0};
+}
+
+/// The bytes at RIP are not the instruction that exited, or cannot be read: other bytes lie there by now, or the processor has used
+/// a translation that the guest's tables no longer hold. It tries again without its old translations, and so runs what is there
+/// or takes the page fault. If the same exit comes again and again, the guest is stopped.
+void Vcpu::try_again() {
+  if (context_.regs.rip != retried_rip_) retries_ = 0;
+  retried_rip_ = context_.regs.rip;
+  if (++retries_ > k_most_retries) return crash(CrashCause::unreadable_instruction);
+  context_.drop_translations();
+}
+
+/// An operand, or a table on the way to it, lies where the guest has no memory.
+void Vcpu::unreachable(Gpa gpa, bool write) {
+  arch::MemoryFault fault;
+  fault.gpa = gpa;
+  fault.write = write;
+  if (environment_.memory_fault(fault) == MemoryVerdict::stop) crash(CrashCause::memory_hole);
 }
 
 u64 Vcpu::rip_after(u8 length) const {
@@ -96,7 +118,7 @@ walk::Mode Vcpu::paging_mode() {
 
 void Vcpu::on_cpuid(const Exit& exit) {
   const std::optional<u64> next = next_rip(exit, InstructionKind::cpuid);
-  if (!next) return;
+  if (!next) return try_again();
   arch::GuestRegisters& r = context_.regs;
   const u32 leaf = static_cast<u32>(r[Gpr::rax]);
   constexpr u32 xsave_leaf = 0xD;
@@ -127,14 +149,17 @@ void Vcpu::on_hypercall(const Exit& exit) {
   if (context_.cpl() != 0) return inject_ud();
   const bool vmcall = exit.kind == arch::ExitKind::exception;  // see on_exception()
   const std::optional<u64> next = next_rip(exit, vmcall ? InstructionKind::vmcall : InstructionKind::vmmcall);
-  if (!next) return;
+  if (!next) return try_again();
   environment_.hypercall(*this);
   complete_instruction(*next);
 }
 
 bool Vcpu::on_halt(const Exit& exit) {
   const std::optional<u64> next = next_rip(exit, InstructionKind::hlt);
-  if (!next) return false;
+  if (!next) {
+    try_again();
+    return false;
+  }
   complete_instruction(*next);
   if (context_.event_pending()) return false;
   if ((context_.regs.rflags & arch::rflags::if_) == 0) {
@@ -148,7 +173,11 @@ bool Vcpu::on_halt(const Exit& exit) {
 
 void Vcpu::on_cache_control(const Exit& exit) {
   // Guest memory is write-back and no device bypasses the caches, so there is nothing that a flush could change.
-  if (const auto next = next_rip(exit, exit.wbinvd ? InstructionKind::wbinvd : InstructionKind::invd)) complete_instruction(*next);
+  // QEMU 7.2 reports INVD as WBINVD.
+  std::optional<u64> next = next_rip(exit, exit.wbinvd ? InstructionKind::wbinvd : InstructionKind::invd);
+  if (!next && exit.wbinvd) next = next_rip(exit, InstructionKind::invd);
+  if (!next) return try_again();
+  complete_instruction(*next);
 }
 
 void Vcpu::on_exception(const Exit& exit) {
@@ -158,6 +187,7 @@ void Vcpu::on_exception(const Exit& exit) {
     if (context_.cpl() == 0 && fetch(InstructionSet{InstructionKind::vmcall})) return on_hypercall(exit);
     return inject_ud();
   }
+  if (exit.vector == arch::vector::db) return inject_debug(0);  // the processor has set DR6
   if (exit.vector == arch::vector::ac) return inject_fault(Event::exception(exit.vector, 0));
   inject_fault(Event::exception(exit.vector));
 }

@@ -11,7 +11,7 @@ using arch::Gpr;
 void Vcpu::on_control_register(const arch::Exit& exit) {
   const auto instruction = fetch(InstructionSet{InstructionKind::mov_to_cr, InstructionKind::mov_from_cr, InstructionKind::clts,
                                                 InstructionKind::lmsw});
-  if (!instruction) return;
+  if (!instruction) return try_again();
   const u64 next = rip_after(instruction->length);
   const arch::ControlState control = context_.control();
   u64 value = 0;
@@ -26,11 +26,12 @@ void Vcpu::on_control_register(const arch::Exit& exit) {
       break;
     }
     case InstructionKind::mov_from_cr:
-      if (instruction->system_register != 8) return;
+      if (instruction->system_register != 8) return try_again();  // no other is intercepted
       context_.regs.gpr[*instruction->general_register & 15] = cr8_;
       return complete_instruction(next);
     default:
       number = instruction->system_register;
+      if (number != 0 && number != 4 && number != 8) return try_again();
       value = context_.regs.gpr[*instruction->general_register & 15];
       if (instruction->operand_bytes == 4) value = static_cast<u32>(value);
   }
@@ -47,7 +48,7 @@ void Vcpu::on_control_register(const arch::Exit& exit) {
   static_cast<void>(exit);
 }
 
-/// The 16 bits that LMSW loads; nothing if a fault has been injected instead.
+/// The 16 bits that LMSW loads; nothing if a fault has been injected instead, the guest has been stopped, or it tries again.
 std::optional<u16> Vcpu::lmsw_operand(const Instruction& instruction, u64 next_rip) {
   if (instruction.general_register) return static_cast<u16>(context_.regs.gpr[*instruction.general_register & 15]);
   if (!instruction.memory) return std::nullopt;
@@ -58,13 +59,18 @@ std::optional<u16> Vcpu::lmsw_operand(const Instruction& instruction, u64 next_r
   u8 bytes[2];
   const auto copied = walk::copy_from_guest(environment_.guest_memory(), paging_mode(), walk::Access{}, Gva{address}, bytes);
   if (copied) return static_cast<u16>(bytes[0] | bytes[1] << 8);
-  if (copied.error().kind != walk::CopyFailure::Kind::translation) return std::nullopt;
   const walk::Failure& failure = copied.error().walk;
+  if (copied.error().kind != walk::CopyFailure::Kind::translation) {
+    unreachable(copied.error().gpa, false);
+    return std::nullopt;
+  }
   if (failure.kind == walk::Failure::Kind::page_fault) {
     context_.set_cr2(failure.address.value());
     inject_fault(arch::Event::exception(arch::vector::pf, failure.error_code));
   } else if (failure.kind == walk::Failure::Kind::non_canonical) {
     inject_gp();
+  } else if (failure.kind == walk::Failure::Kind::table_unreachable) {
+    unreachable(failure.table, false);
   }
   return std::nullopt;
 }
@@ -101,7 +107,7 @@ bool Vcpu::write_cr4(u64 value) {
 
 void Vcpu::on_set_xcr(const arch::Exit& exit) {
   const std::optional<u64> next = next_rip(exit, InstructionKind::xsetbv);
-  if (!next) return;
+  if (!next) return try_again();
   const arch::GuestRegisters& r = context_.regs;
   const u64 value = (r[Gpr::rdx] << 32) | static_cast<u32>(r[Gpr::rax]);
   if (context_.cpl() != 0 || static_cast<u32>(r[Gpr::rcx]) != 0 || !cpuid_.xcr0_valid(value)) return inject_gp();

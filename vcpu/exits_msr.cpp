@@ -15,7 +15,7 @@ void Vcpu::on_read_msr(const arch::Exit& exit) {
   if (answer.kind == MsrAnswer::Kind::state) value = msr_state(answer.state);
   else if (answer.kind != MsrAnswer::Kind::value) return inject_gp();
   const std::optional<u64> next = next_rip(exit, InstructionKind::rdmsr);
-  if (!next) return;
+  if (!next) return try_again();
   r[Gpr::rax] = static_cast<u32>(value);
   r[Gpr::rdx] = value >> 32;
   complete_instruction(*next);
@@ -27,7 +27,7 @@ void Vcpu::on_write_msr(const arch::Exit& exit) {
   const arch::ControlState control = context_.control();
   const MsrAnswer answer = msrs_.write(static_cast<u32>(r[Gpr::rcx]), value, {control.cr0, control.efer});
   const std::optional<u64> next = next_rip(exit, InstructionKind::wrmsr);
-  if (!next) return;
+  if (!next) return try_again();
   const bool taken = answer.kind == MsrAnswer::Kind::ignore ||
                      (answer.kind == MsrAnswer::Kind::state && set_msr_state(answer.state, answer.value));
   if (!taken) return inject_gp();
@@ -49,13 +49,16 @@ u64 Vcpu::msr_state(MsrState state) const {
 /// False where the write is #GP after all.
 bool Vcpu::set_msr_state(MsrState state, u64 value) {
   switch (state) {
-    case MsrState::tsc:
-      tsc_offset_ += value - guest_tsc();
+    case MsrState::tsc: {
+      const u64 before = guest_tsc();
+      tsc_offset_ += value - before;
       context_.set_tsc_offset(tsc_offset_);
+      environment_.tsc_written(before, value);
       if (const auto location = parse_system_time(system_time_msr_); location && location->enabled) {
         environment_.clock_page(*this, location->gpa, ClockPage::system_time);
       }
       return true;
+    }
     case MsrState::efer: context_.set_efer(value); return true;
     case MsrState::pat: context_.set_pat(value); return true;
     case MsrState::kvm_system_time: {

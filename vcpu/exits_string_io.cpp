@@ -35,7 +35,7 @@ SegmentState segment_state(const arch::Segment& segment) {
 
 void Vcpu::on_string_io(const arch::Exit& exit) {
   const auto instruction = fetch(InstructionSet{InstructionKind::ins, InstructionKind::outs});
-  if (!instruction) return;
+  if (!instruction) return try_again();
   arch::GuestRegisters& r = context_.regs;
   const arch::ControlState control = context_.control();
   const bool user = context_.cpl() == 3;
@@ -55,24 +55,22 @@ void Vcpu::on_string_io(const arch::Exit& exit) {
                           .segment = segment_state(context_.segment(static_cast<arch::SegmentName>(used)))};
   StringRegisters registers{r[Gpr::rcx], r[Gpr::rsi], r[Gpr::rdi], (r.rflags & arch::rflags::df) != 0};
   EnvironmentPorts ports{environment_};
-  const StringProgress progress = execute_string_io(io, how, registers, environment_.guest_memory(), ports);
+  const bool stepping = (r.rflags & arch::rflags::tf) != 0;  // a trap after each element
+  const StringProgress progress =
+      execute_string_io(io, how, registers, environment_.guest_memory(), ports, stepping ? 1 : k_string_budget);
   r[Gpr::rcx] = registers.rcx;
   r[Gpr::rsi] = registers.rsi;
   r[Gpr::rdi] = registers.rdi;
   switch (progress.kind) {
     case StringProgress::Kind::complete:
       return complete_instruction(exit.io.next_rip != 0 ? exit.io.next_rip : rip_after(instruction->length));
-    case StringProgress::Kind::unfinished: return;
+    case StringProgress::Kind::unfinished:
+      if (stepping && progress.elements != 0) inject_debug(arch::dr6::single_step);
+      return;
     case StringProgress::Kind::exception:
       if (progress.exception.vector == arch::vector::pf) context_.set_cr2(progress.exception.cr2);
       return inject_fault(arch::Event::exception(progress.exception.vector, progress.exception.error_code));
-    case StringProgress::Kind::unreachable: {
-      arch::MemoryFault fault;
-      fault.gpa = progress.gpa;
-      fault.write = exit.io.is_in;
-      if (environment_.memory_fault(fault) == MemoryVerdict::stop) crash(CrashCause::memory_hole);
-      return;
-    }
+    case StringProgress::Kind::unreachable: return unreachable(progress.gpa, exit.io.is_in);
   }
 }
 }  // namespace octavo::vcpu

@@ -75,6 +75,12 @@ const PvClock& KvmClock::update(u64 now_tsc, u64 now_ns) {
   return clock_;
 }
 
+void KvmClock::move_tsc(u64 before, u64 after) {
+  if (!anchored_) return;
+  clock_.system_time = clock_time(clock_, std::max(before, clock_.tsc_timestamp));
+  clock_.tsc_timestamp = after;
+}
+
 Result<ClockLocation> parse_system_time(u64 msr_value) {
   if ((msr_value & 1) == 0) return ClockLocation{};
   const u64 address = msr_value & ~u64{1};

@@ -58,6 +58,8 @@ class KvmClock {
   /// Anchors the clock at guest time now_ns and guest TSC value now_tsc (read together), and returns what to publish.
   /// Never earlier than what was published before would say at now_tsc.
   const PvClock& update(u64 now_tsc, u64 now_ns);
+  /// The guest's TSC, which was `before` just now, is `after` from now on; the time goes on from where it is.
+  void move_tsc(u64 before, u64 after);
   [[nodiscard]] const PvClock& current() const { return clock_; }
 
  private:

@@ -11,7 +11,7 @@ namespace octavo::vcpu {
 
 struct TraceEntry {
   u64 rip;
-  u64 code;
+  u64 code;  ///< bits 63:56 the kind; VMEXIT_INVALID is all ones below it
   u64 info1;
   u64 info2;
 };
@@ -21,7 +21,7 @@ class ExitTrace {
   static constexpr unsigned k_entries = 32;  // a power of two
 
   void record(u64 rip, const arch::Exit& exit) {
-    entries_[next_++ % k_entries] = {rip, static_cast<u64>(exit.kind) << 56 | exit.code, exit.info1, exit.info2};
+    entries_[next_++ % k_entries] = {rip, static_cast<u64>(exit.kind) << 56 | (exit.code & low_bits(56)), exit.info1, exit.info2};
   }
   /// Oldest first, one line each.
   void print(Sink& sink) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vcpu/vcpu.hpp"
 
-#include "lib/log.hpp"
+#include <cstring>
 
 namespace octavo::vcpu {
 
@@ -9,20 +9,30 @@ using arch::Exit;
 using arch::ExitKind;
 using arch::Gpr;
 
-Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, const Policies& policies, void* extended_state, u64 host_tsc_at_birth)
-    : context_(context), environment_(environment), cpuid_(policies.cpuid), msrs_(policies.msrs), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
+Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, mm::TagUsers& users, const Policies& policies,
+           void* extended_state, u64 host_tsc_at_birth)
+    : context_(context), environment_(environment), users_(users), cpuid_(policies.cpuid), msrs_(policies.msrs), extended_state_(extended_state), tsc_offset_(u64{0} - host_tsc_at_birth) {
   context_.set_tsc_offset(tsc_offset_);
+  // A zeroed XSAVE area means initial state but for these two: XRSTOR takes MXCSR, and FXRSTOR both, from the area as they are
+  // (SDM Vol. 1, table 10-2 and 13.8.1).
+  constexpr u16 control_word = 0x037F;
+  constexpr u32 mxcsr = 0x1F80;
+  auto* const area = static_cast<u8*>(extended_state_);
+  std::memcpy(area, &control_word, sizeof control_word);
+  std::memcpy(area + 24, &mxcsr, sizeof mxcsr);
 }
 
 SliceEnd Vcpu::run() {
-  short_slice_ = false;
   if (halted_) {
     if (!environment_.interrupt_pending()) return SliceEnd::halted;
     halted_ = false;
   }
+  const unsigned cpu = arch::cpu_index();
   while (!stop_requested_) {
     if (environment_.interrupt_pending()) take_interrupts();
+    users_.enter(cpu);
     const Exit& exit = context_.run();
+    users_.leave(cpu);
     ++counters_.exits[static_cast<unsigned>(exit.kind)];
     trace_.record(context_.regs.rip, exit);
     switch (exit.kind) {
@@ -60,14 +70,13 @@ SliceEnd Vcpu::run() {
 }
 
 /// An interrupt is pending at the controller: inject it, or see to it that the guest exits when it can be.
-bool Vcpu::take_interrupts() {
+void Vcpu::take_interrupts() {
   if (context_.can_take_interrupt()) {
     context_.inject(arch::Event::interrupt(environment_.acknowledge_interrupt()));
     ++counters_.injected_interrupts;
-    return true;
+    return;
   }
-  if (!context_.request_interrupt_window()) short_slice_ = true;
-  return false;
+  if (!context_.request_interrupt_window()) environment_.interrupt_delayed();
 }
 
 void Vcpu::load_on_cpu() {
@@ -82,20 +91,26 @@ void Vcpu::save_from_cpu() {
 }
 
 void Vcpu::inject_fault(const arch::Event& event) {
-  // An event that an exit cut short is dropped for the fault that its delivery met: the guest's handler returns to where it
-  // happens again, or, for an interrupt, the controller still has it in service.
+  // Is an event there whose delivery an exit cut short? Faults that make a double fault with it (#PF and the contributory ones)
+  // are not intercepted: the processor composes them. What comes here is benign with any other (APM Vol. 2, 8.2.9): it takes the
+  // event's place; the guest's handler returns to where that happens again. An interrupt is lost, as on the processor.
   context_.inject(event);
   ++counters_.injected_exceptions;
 }
 
 void Vcpu::complete_instruction(u64 next_rip) {
+  retries_ = 0;
   context_.regs.rip = next_rip;
   context_.regs.rflags &= ~arch::rflags::rf;
   context_.clear_interrupt_shadow();
-  if ((context_.regs.rflags & arch::rflags::tf) != 0) [[unlikely]] {
-    context_.set_dr6(context_.control().dr6 | (1u << 14));  // BS: single step (SDM Vol. 3, 17.2.3)
-    inject_fault(arch::Event::exception(arch::vector::db));
-  }
+  if ((context_.regs.rflags & arch::rflags::tf) != 0) [[unlikely]] inject_debug(arch::dr6::single_step);
+}
+
+void Vcpu::inject_debug(u64 reasons) {
+  const arch::ControlState control = context_.control();
+  if (reasons != 0) context_.set_dr6(control.dr6 | reasons);
+  if ((control.dr7 & arch::dr7::gd) != 0) context_.set_dr7(control.dr7 & ~arch::dr7::gd);
+  inject_fault(arch::Event::exception(arch::vector::db));
 }
 
 void Vcpu::crash(CrashCause cause) {

@@ -4,6 +4,7 @@
 // Environment. One CPU at a time runs a Vcpu; everyone else touches it only while it does not run (the domain's lock).
 #pragma once
 #include "arch/x86/guest_context.hpp"
+#include "mm/epoch.hpp"
 #include "vcpu/cpuid_policy.hpp"
 #include "vcpu/environment.hpp"
 #include "vcpu/instruction.hpp"
@@ -41,7 +42,9 @@ struct Policies {
 class Vcpu {
  public:
   /// `context` was made by the backend; `extended_state` is one frame for XSAVE, zeroed, mapped for the Vcpu's life.
-  Vcpu(arch::GuestContext& context, Environment& environment, const Policies& policies, void* extended_state, u64 host_tsc_at_birth);
+  /// `users` is told when a CPU is in the guest.
+  Vcpu(arch::GuestContext& context, Environment& environment, mm::TagUsers& users, const Policies& policies, void* extended_state,
+       u64 host_tsc_at_birth);
 
   /// Runs the guest until something other than the guest wants this CPU. Interrupts off, before and after.
   SliceEnd run();
@@ -49,16 +52,13 @@ class Vcpu {
   void load_on_cpu();
   void save_from_cpu();
 
-  /// Ask run() to come back as soon as the guest's current exit has been dealt with.
+  /// run() comes back as soon as the guest's current exit has been dealt with, and does not enter the guest again.
   void request_stop() { stop_requested_ = true; }
-  void resume() { stop_requested_ = false; }
 
   [[nodiscard]] arch::GuestContext& context() { return context_; }
   [[nodiscard]] const VcpuCounters& counters() const { return counters_; }
   [[nodiscard]] const ExitTrace& trace() const { return trace_; }
   [[nodiscard]] bool halted() const { return halted_; }
-  /// run() wants to be called again after a short while even if nothing happens (see GuestContext::request_interrupt_window).
-  [[nodiscard]] bool wants_short_slice() const { return short_slice_; }
 
   /// How linear addresses translate now.
   [[nodiscard]] walk::Mode paging_mode();
@@ -72,7 +72,7 @@ class Vcpu {
   void print(Sink& sink);
 
  private:
-  bool take_interrupts();
+  void take_interrupts();
 
   // One function for each kind of exit: vcpu/exits.cpp, exits_control.cpp, exits_msr.cpp, exits_string_io.cpp.
   void on_cpuid(const arch::Exit& exit);
@@ -94,18 +94,23 @@ class Vcpu {
   [[nodiscard]] std::optional<Instruction> fetch(InstructionSet expected);
   [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionKind expected);
   [[nodiscard]] u8 plain_length(InstructionKind expected);
+  void try_again();
+  void unreachable(Gpa gpa, bool write);
   [[nodiscard]] u64 rip_after(u8 length) const;
   [[nodiscard]] bool write_cr0(u64 value);
   [[nodiscard]] bool write_cr4(u64 value);
   [[nodiscard]] std::optional<u16> lmsw_operand(const Instruction& instruction, u64 next_rip);
   [[nodiscard]] u64 msr_state(MsrState state) const;
   [[nodiscard]] bool set_msr_state(MsrState state, u64 value);
+  /// #DB, for `reasons` in DR6. Its delivery clears DR7.GD (SDM Vol. 3, 17.2.4), which injection does not.
+  void inject_debug(u64 reasons);
   void inject_gp() { inject_fault(arch::Event::exception(arch::vector::gp, 0)); }
   void inject_ud() { inject_fault(arch::Event::exception(arch::vector::ud)); }
   void crash(CrashCause cause);
 
   arch::GuestContext& context_;
   Environment& environment_;
+  mm::TagUsers& users_;
   const CpuidPolicy& cpuid_;
   const MsrPolicy& msrs_;
   void* extended_state_;
@@ -117,7 +122,8 @@ class Vcpu {
   u64 debug_addresses_[4] = {};
   bool stop_requested_ = false;
   bool halted_ = false;
-  bool short_slice_ = false;
+  u64 retried_rip_ = 0;   ///< see try_again()
+  unsigned retries_ = 0;  ///< there, since an instruction was completed
   VcpuCounters counters_;
   ExitTrace trace_;
 };

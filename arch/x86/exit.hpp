@@ -28,7 +28,8 @@ enum class ExitKind : u8 {    // SVM                              VMX basic exit
   read_tsc,                   // RDTSC 6Eh, RDTSCP 87h            16, 51
   read_pmc,                   // 6Fh                              15
   task_switch,                // 7Dh                              9
-  virtualization_instruction, // VMRUN.. 80h..86h, INVLPGA 7Ah    19..27, 50, 53
+  virtualization_instruction, // VMRUN.. 80h..86h, INVLPGA 7Ah,   19..27, 50, 53
+                              // RDPRU 8Eh, INVLPGB.. A0h..A4h: what CPUID does not offer
   memory,                     // NPF 400h, #PF 4Eh under shadow   48, 49, 0 (#PF)
   invalid_guest_state,        // VMEXIT_INVALID −1                33, 34
   unknown,                    // anything else; `code` says what

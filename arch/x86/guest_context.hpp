@@ -68,12 +68,15 @@ class GuestContext {
   /// May an external interrupt be injected at the next entry?
   [[nodiscard]] virtual bool can_take_interrupt() const = 0;
   /// Exit as soon as an interrupt could be taken. Returns false when the backend cannot ask for it just now (a named
-  /// workaround): the caller then comes back after a short while.
+  /// workaround): the caller then sees to it that the guest exits after a short while.
   [[nodiscard]] virtual bool request_interrupt_window() = 0;
 
   virtual void set_tsc_offset(u64 offset) = 0;
   /// Use these nested tables from the next entry on. `tag` is this domain's alone.
   virtual void set_nested_root(Hpa root, TlbTag tag) = 0;
+
+  /// The guest's own translations are walked for again, as after MOV to CR3, global ones included.
+  virtual void drop_translations() = 0;
 
   /// Back to the state that `regs` and the setters describe from scratch: no pending event, no shadow.
   virtual void reset() = 0;

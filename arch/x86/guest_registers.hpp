@@ -61,6 +61,12 @@ namespace efer {
 inline constexpr u64 sce = 1u << 0, lme = 1u << 8, lma = 1u << 10, nxe = 1u << 11, svme = 1u << 12, lmsle = 1u << 13,
                      ffxsr = 1u << 14, tce = 1u << 15;
 }
+namespace dr6 {
+inline constexpr u64 single_step = 1u << 14;
+}
+namespace dr7 {
+inline constexpr u64 gd = 1u << 13;
+}
 namespace rflags {
 inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9, df = 1u << 10, rf = 1u << 16, vm = 1u << 17,
                      ac = 1u << 18;

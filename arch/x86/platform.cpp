@@ -52,4 +52,15 @@ std::optional<u8> console_read() {
   com1().poll_unless_interrupts();
   return com1().read();
 }
+
+std::optional<u8> channel_read() {
+  com2().poll_unless_interrupts();
+  return com2().read();
+}
+usize channel_write(std::string_view bytes) { return com2().offer(bytes); }
+
+bool serial_lines_are_polled() {
+  const auto polled = [](const Uart& line) { return line.present() && !line.uses_interrupts(); };
+  return polled(com1()) || polled(com2());
+}
 }  // namespace octavo::arch

@@ -61,6 +61,13 @@ void console_write_raw(std::string_view text);
 /// The next byte typed at the console (serial line), if any.
 [[nodiscard]] std::optional<u8> console_read();
 
+/// The operator channel's line (COM2), if there is one: the next byte, if any; and sending, which never waits: returns how many
+/// bytes were taken (all of them if there is no line), and an interrupt tells when it takes more.
+[[nodiscard]] std::optional<u8> channel_read();
+[[nodiscard]] usize channel_write(std::string_view bytes);
+/// Does no interrupt tell that a serial line has something to read or room to write? Then somebody must look often.
+[[nodiscard]] bool serial_lines_are_polled();
+
 /// How the machine ends, for whoever started it. Under `exit=qemu` QEMU ends with a status of its own for each; otherwise
 /// the machine halts (and is not reset).
 enum class ExitCode : u8 { passed = 0x10, failed = 0x11, panic = 0x12 };

@@ -8,7 +8,9 @@ namespace octavo::arch {
 namespace {
 constexpr u8 k_8n1 = 3, k_divisor_latch = 0x80, k_fifo_on_cleared = 0x07, k_dtr_rts_out2 = 0x0b, k_loopback_rts = 0x1a;
 constexpr u8 k_data_ready = 1, k_transmitter_ready = 1 << 5, k_transmitter_idle = 1 << 6;
-constexpr u8 k_receive_interrupt = 1;
+constexpr u8 k_receive_interrupt = 1, k_transmit_interrupt = 2;
+constexpr u8 k_no_interrupt = 1, k_fifo_works = 0xc0;  // interrupt identification
+constexpr usize k_fifo = 16;  // bytes; the transmitter is ready when all of it is empty
 
 constinit Uart first{0x3f8, 4};
 constinit Uart second{0x2f8, 3};
@@ -41,6 +43,7 @@ bool Uart::initialize() {
   }
   write_register(modem_control, k_dtr_rts_out2);
   write_register(fifo_control, k_fifo_on_cleared);
+  fifo_ = (read_register(interrupt_identification) & k_fifo_works) == k_fifo_works ? k_fifo : 1;
   return present_ = heard;
 }
 
@@ -63,11 +66,33 @@ void Uart::drain() {
   if (present_) wait_for(k_transmitter_ready | k_transmitter_idle);
 }
 
-void Uart::enable_receive_interrupt() {
+usize Uart::offer(std::string_view bytes) {
+  if (!present_) return bytes.size();  // nobody hears it, so nothing is kept for later
+  usize sent = 0;
+  if ((read_register(line_status) & k_transmitter_ready) != 0) {
+    for (; sent < bytes.size() && sent < fifo_; ++sent) write_register(data, static_cast<u8>(bytes[sent]));
+  }
+  want_transmit_interrupt(sent < bytes.size());
+  return sent;
+}
+
+void Uart::want_transmit_interrupt(bool wanted) {
+  if (!interrupts_ || wanted == transmit_interrupt_) return;
+  transmit_interrupt_ = wanted;
+  write_register(interrupt_enable, wanted ? k_receive_interrupt | k_transmit_interrupt : k_receive_interrupt);
+}
+
+void Uart::enable_interrupts() {
   if (!present_) return;
   interrupts_ = true;
   write_register(interrupt_enable, k_receive_interrupt);
   poll();  // what came before would hold an edge back
+}
+
+void Uart::interrupt() {
+  // The line is edge-triggered: it must have been quiet once, or nothing is ever heard of it again. Reading the
+  // identification takes back the transmitter's request, reading the data the receiver's.
+  for (int i = 0; i < 16 && (read_register(interrupt_identification) & k_no_interrupt) == 0; ++i) poll();
 }
 
 void Uart::poll() {

@@ -70,6 +70,9 @@ bool through(const Area& a, void (*exit)(), unsigned times) {
 void guest_main() {
   if (!(x86::cpuid(1).ecx & bit(26))) return tap::skip("x87, SSE and AVX state", "no XSAVE");
   x86::cr4(x86::cr4() | x86::k_cr4_osfxsr | x86::k_cr4_osxmmexcpt | x86::k_cr4_osxsave);
+  u32 mxcsr = 0;
+  asm volatile("stmxcsr %0" : "=m"(mxcsr));
+  tap::equal(mxcsr, 0x1F80, "MXCSR is as after reset: all exceptions masked");
   features = x86::cpuid(0xD).eax & 7;
   x86::xsetbv(0, features);
   print("# features ", hex(features), "\n");

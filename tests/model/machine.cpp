@@ -101,8 +101,8 @@ void flush_tag(TlbTag tag, u64 cpus) {
   for (const auto& flush : model::the_machine->on_flush) flush(tag, cpus);
 }
 
-void set_timer(u64) {}
-void cancel_timer() {}
+void set_timer(u64 deadline_ns) { model::the_machine->timer = deadline_ns; }
+void cancel_timer() { model::the_machine->timer.reset(); }
 void interrupt_window() {}
 void wait_for_interrupt() {}
 std::optional<u8> console_read() { return std::nullopt; }

@@ -4,6 +4,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -45,6 +46,7 @@ class SimulatedMachine {
   u64 flushes = 0;
   u64 mapped_windows = 0;  ///< Mappings that are open now
   u64 now_ns = 0;
+  std::optional<u64> timer;  ///< what arch::set_timer() was last given
 
  private:
   u64 bytes_;

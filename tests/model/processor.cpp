@@ -2,6 +2,7 @@
 // The rest of arch/ as a host process answers it: a clock that only tests move, no console, no extended state.
 #include "arch/x86/guest_context.hpp"
 #include "arch/x86/platform.hpp"
+#include "arch/x86/version.hpp"
 #include "tests/model/machine.hpp"
 
 namespace octavo::arch {
@@ -14,6 +15,8 @@ u64 tsc() { return uptime_ns(); }
 u64 tsc_hz() { return k_tsc_hz; }
 u64 wall_clock_seconds() { return 1'767'225'600 + uptime_ns() / 1'000'000'000; }  // 2026-01-01
 
+std::string_view version() { return "model"; }
+std::string_view git_id() { return "model"; }
 void console_write(std::string_view) {}
 void console_write_raw(std::string_view) {}
 void exit_machine(ExitCode) { throw model::Panic("exit_machine"); }

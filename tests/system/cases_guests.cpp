@@ -21,7 +21,7 @@ struct Death {
 };
 constexpr std::string_view k_hole = "stopped: access to guest-physical memory that does not exist";
 constexpr Death k_deaths[] = {
-    {"bad_cli_hlt", "stopped: halted with interrupts disabled"},
+    {"bad_cli_hlt", "stopped: halted with interrupts off"},
     {"bad_cr3_hole", k_hole},
     {"bad_hole", k_hole},
     {"bad_hole_write", k_hole},
@@ -59,7 +59,8 @@ void expect_tap(const Ran& ran) {
 }
 
 void live(const Bench& bench, const std::string& guest) {
-  const Ran ran = bench.run({build_guest(bench, guest)}, k_limit);
+  // Counted time: what a guest measures does not depend on how busy the host is.
+  const Ran ran = bench.run({"--icount", build_guest(bench, guest)}, k_limit);
   expect_tap(ran);
   (void)ran.expect_status(0).expect_no_text("stopped:");
 }
@@ -79,9 +80,65 @@ void die_beside(const Bench& bench) {
   (void)bench.run({bad, good}, k_limit)
       .expect_status(1)
       .expect_text("bad_triple_fault: stopped: triple fault")
-      .expect_text(std::string{"good| "} + k_good_guest_text)
+      .expect_text(k_good_guest_text)  // as "good| …" or, if it has the console by then, as it is
       .expect_text("good: debug exit\n")
       .expect_text("all guests have ended, and not all of them well");
+}
+
+/// `guest` with another life cycle than the other cases have.
+std::string build_policy(const Bench& bench, const std::string& guest, const std::string& policy) {
+  return build_image(bench, guest, fmt::format("memory = \"64M\"\nkernel = \"{}\"\nkind = \"multiboot\"\n{}\n",
+                                               (bench.build() / "guests" / (guest + ".elf")).string(), policy));
+}
+
+/// It comes up again and does the same again, until that is enough.
+void restart(const Bench& bench, const std::string& guest, const std::string& policy, const std::string& end) {
+  const Ran ran = bench.run({build_policy(bench, guest, policy)}, k_limit);
+  constexpr long k_starts = 6;  // domain::Manager::k_most_restarts and the first
+  std::vector<std::string> order;
+  for (long i = 1; i <= k_starts; ++i) order.insert(order.end(), {fmt::format("{}: domain {} runs", guest, i), "1..1", guest + ": " + end});
+  order.push_back(guest + ": not started again");
+  (void)ran.expect_status(1).expect_in_order(order).expect_no_text(fmt::format("domain {} runs", k_starts + 1));
+}
+
+/// A crashed guest that is kept ends the run as one that is not, and its dump is there.
+void preserve(const Bench& bench) {
+  (void)bench.run({build_policy(bench, "bad_triple_fault", "on_crash = \"preserve\"")}, k_limit)
+      .expect_status(1)
+      .expect_in_order({"stopped: triple fault", "last exits", "all guests have ended"});
+}
+
+void no_console(const Bench& bench) {
+  (void)bench.run({build_policy(bench, "hypercall", "console = \"none\"")}, k_limit)
+      .expect_status(0)
+      .expect_no_text("ok 1")
+      .expect_text("hypercall: debug exit");
+}
+
+/// The operator's commands against a guest that never exits by itself.
+void operate_on_running(const Bench& bench) {
+  const std::string image = build_image(bench, "spin", fmt::format("memory = \"16M\"\nkernel = \"{}\"\nkind = \"multiboot\"\n",
+                                                                   (bench.build() / "tests/system/spin.elf").string()));
+  (void)bench.converse({image}, k_limit,
+                       {{"S\n", "\x1d"},
+                        {"Octavo's prompt", "pause spin\r"},
+                        {"\npaused", "vcpus\r"},
+                        {"paused", "resume spin\r"},
+                        {"\nresumed", "pause nobody\r"},
+                        {"no such domain", "destroy spin\r"},
+                        {"\ndestroyed", ""}})
+      .expect_status(0)
+      .expect_text("spin: destroyed")
+      .expect_text("all guests have ended");
+}
+
+/// What a panic leaves behind: which build, where, what the guests did last, and the command that shows it again.
+void panic(const Bench& bench) {
+  const std::string image = build_guest(bench, "bad_exit_storm");
+  (void)bench.converse({image}, k_limit, {{"domain 1 runs", "\x1d"}, {"Octavo's prompt", "panic\r"}})
+      .expect_status(3)
+      .expect_in_order({"the operator asked for it", "octavo::domain::", "to see it again: octavo run --icount --memory", "bad_exit_storm.dom",
+                        "domain bad_exit_storm:", "last exits"});
 }
 }  // namespace
 
@@ -102,5 +159,11 @@ void add_guest_cases(std::vector<Case>& cases, const fs::path& build) {
     else cases.push_back({"guest/" + guest, 3, [guest](const Bench& bench) { live(bench, guest); }});
   }
   cases.push_back({"guest/one dies beside another", 3, die_beside});
+  cases.push_back({"guest/reset comes up again", 3, [](const Bench& bench) { restart(bench, "reset_kbd", "on_reboot = \"restart\"", "asked for a reset"); }});
+  cases.push_back({"guest/crash is restarted, not for ever", 3, [](const Bench& bench) { restart(bench, "bad_triple_fault", "on_crash = \"restart\"", "crashed"); }});
+  cases.push_back({"guest/crash is preserved", 3, preserve});
+  cases.push_back({"guest/without a console", 3, no_console});
+  cases.push_back({"guest/operator and a guest that spins", 3, operate_on_running});
+  cases.push_back({"guest/a panic says what, where and how to see it again", 3, panic});
 }
 }  // namespace octavo::system_test

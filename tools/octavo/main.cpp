@@ -10,11 +10,23 @@ std::vector<std::string>& octavo::tool::foreign_arguments() {
   return arguments;
 }
 
+namespace {
+/// `octavo --connect ...` is no verb: the options come first, as with virsh.
+bool is_connect(int argc, char** argv) {
+  if (argc < 2 || argv[1][0] != '-') return false;
+  return std::any_of(argv + 1, argv + argc, [](const char* word) {
+    return std::strcmp(word, "--connect") == 0 || std::strncmp(word, "--connect=", 10) == 0;
+  });
+}
+}  // namespace
+
 int main(int argc, char** argv) {
   namespace tool = octavo::tool;
+  if (is_connect(argc, argv)) return tool::connect(argc, argv);
   CLI::App app{"Octavo, a microhypervisor: build domain images, boot them, look at them", "octavo"};
   app.set_version_flag("--version", "octavo " OCTAVO_VERSION);
   app.require_subcommand(1);
+  app.footer("octavo --connect WHERE COMMAND... speaks to a running hypervisor; octavo --connect WHERE --help says how.");
   app.failure_message(CLI::FailureMessage::help);
 
   int status = tool::k_exit_done;

@@ -65,6 +65,7 @@ void add_run(CLI::App& app, int& status) {
   verb->add_option("--until", request.until, "end the run, as passed, once TEXT has been seen")->type_name("TEXT");
   verb->add_flag("--json", request.json, "a line of JSON with the verdict at the end");
   verb->add_option("--serial-log", request.serial_log, "a copy of the console")->type_name("FILE");
+  verb->add_option("--channel", machine.channel, "a UNIX socket for the operator channel (octavo --connect PATH ...)")->type_name("PATH");
   verb->add_option("--display", machine.display, "a QEMU display, for example gtk (default: none)")->type_name("KIND");
   verb->add_option("--qemu", machine.program, "the emulator")->type_name("PROGRAM")->capture_default_str();
   verb->add_flag("--dry-run", request.dry_run, "print QEMU's command line and start nothing");

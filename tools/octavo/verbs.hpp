@@ -19,4 +19,7 @@ void add_build(CLI::App& app, int& status);
 void add_inspect(CLI::App& app, int& status);
 void add_iso(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
+
+/// `octavo --connect WHERE COMMAND...`: everything on this command line is its own. Returns the exit status.
+int connect(int argc, char** argv);
 }  // namespace octavo::tool

@@ -155,7 +155,11 @@ void Context::translate_exit() {
     case ExitCode::clgi:
     case ExitCode::skinit:
     case ExitCode::invlpga:
-    case ExitCode::rdpru: exit_.kind = ExitKind::virtualization_instruction; return;
+    case ExitCode::rdpru:
+    case ExitCode::invlpgb:
+    case ExitCode::invlpgb_illegal:
+    case ExitCode::mcommit:
+    case ExitCode::tlbsync: exit_.kind = ExitKind::virtualization_instruction; return;
     default: break;
   }
   const auto within = [code](ExitCode first, ExitCode last) {
@@ -210,8 +214,12 @@ ControlState Context::control() const {
   return {s.cr0, s.cr2, s.cr3, s.cr4, s.efer & ~efer::svme, s.dr6, s.dr7};
 }
 // A MOV to a control register that the processor does itself drops what it must of the guest's translations; one that we do for
-// it does not, so the whole tag goes.
-void Context::set_cr0(u64 value) { vmcb_.save.cr0 = value; changed(clean::control_registers); flush_own_ = true; }
+// it does not, so the whole tag goes if a bit has changed that translation depends on. (TS changes at each task switch of some.)
+void Context::set_cr0(u64 value) {
+  flush_own_ = flush_own_ || ((vmcb_.save.cr0 ^ value) & (cr0::pe | cr0::wp | cr0::cd | cr0::nw | cr0::pg)) != 0;
+  vmcb_.save.cr0 = value;
+  changed(clean::control_registers);
+}
 void Context::set_cr2(u64 value) { vmcb_.save.cr2 = value; changed(clean::cr2); }
 void Context::set_cr3(u64 value) { vmcb_.save.cr3 = value; changed(clean::control_registers); flush_own_ = true; }
 void Context::set_cr4(u64 value) { vmcb_.save.cr4 = value; changed(clean::control_registers); flush_own_ = true; }

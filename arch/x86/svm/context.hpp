@@ -44,6 +44,7 @@ class Context final : public GuestContext {
   bool request_interrupt_window() override;
   void set_tsc_offset(u64 offset) override;
   void set_nested_root(Hpa root, TlbTag tag) override;
+  void drop_translations() override { flush_own_ = true; }
   void reset() override;
 
  private:

@@ -108,6 +108,7 @@ TEST_CASE("config: each mistake has its sentence, with file, line and key") {
       {"memory = \"1G\"\npage_sizes = \"4K\"", "web.toml:2: page_sizes is not a list of texts: [\"...\", ...]"},
       {"memory = \"1G\"\npage_sizes = [4096]", "web.toml:2: page_sizes is not a list of texts: [\"...\", ...]"},
       {"memory = \"1G\"\npage_sizes = [\"2M\"]", "web.toml:2: page_sizes lacks \"4K\", which every domain needs"},
+      {"memory = \"1G\"\npage_sizes = [\"1G\", \"4K\"]", "web.toml:2: page_sizes has \"1G\" without \"2M\", into which a 1G page is cut"},
       {"memory = \"1G\"\npage_sizes = [\"16K\"]", "web.toml:2: page_sizes \"16K\" is not \"1G\", \"2M\" or \"4K\""},
       {"memory = \"1G\"\nkernel = \"k\"\nkind = \"zImage\"", "web.toml:3: kind \"zImage\" is not \"auto\", \"linux\", \"pvh\" or \"multiboot\""},
       {"memory = \"1G\"\nkernel = \"k\"\nconsole = \"vga\"", "web.toml:3: console \"vga\" is not \"uart\" or \"none\""},

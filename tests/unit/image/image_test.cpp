@@ -163,6 +163,7 @@ TEST_CASE("image: every field of config is checked") {
       {"/config", "leaf-orders", orders({18, 9, 9, 0}), "config: leaf-orders: not one to three orders that end with 0"},
       {"/config", "leaf-orders", orders({9, 18, 0}), "config: leaf-orders: not in descending order"},
       {"/config", "leaf-orders", orders({9, 9, 0}), "config: leaf-orders: not in descending order"},
+      {"/config", "leaf-orders", orders({18, 0}), "config: leaf-orders: 18 without 9"},
       {"/config", "leaf-orders", orders({10, 0}), "config: leaf-orders: an order that is not 18, 9 or 0"},
       {"/config", "leaf-orders", orders({0, 0}), "config: leaf-orders: not in descending order"},
       {"/config", "console", {}, "config: console: missing"},

@@ -55,6 +55,21 @@ TEST_CASE("a second's worth of ticks is a second, and never more") {
   CHECK(!clock.set_frequency(0));
 }
 
+TEST_CASE("when the guest sets its TSC, time goes on from where it was") {
+  const u64 after = GENERATE(u64{0}, u64{1} << 60, u64{3'000'000});
+  KvmClock clock;
+  REQUIRE(clock.set_frequency(1'000'000'000));
+  clock.update(2'000'000, 2'000'000);
+  clock.move_tsc(5'000'000, after);
+  const u64 there = vcpu::clock_time(clock.current(), after);
+  CHECK(there >= 4'999'990);
+  CHECK(there <= 5'000'000);
+  const PvClock next = clock.update(after + 1000, 5'001'000);
+  CHECK(next.tsc_timestamp == after + 1000);
+  CHECK(vcpu::clock_time(next, after + 1000) >= there + 990);
+  CHECK(vcpu::clock_time(next, after + 1000) <= 5'001'010);
+}
+
 TEST_CASE("time never goes backwards, whatever the two clocks do between updates") {
   const auto seed = std::random_device{}();
   CAPTURE(seed);

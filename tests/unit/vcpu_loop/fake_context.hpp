@@ -19,6 +19,7 @@ class FakeContext final : public arch::GuestContext {
   std::deque<Step> script;
   std::vector<arch::Event> injected;  ///< by entry
   unsigned windows_requested = 0;
+  unsigned dropped_translations = 0;
   bool refuse_window = false;
   bool shadow = false;
   arch::ControlState state;
@@ -71,6 +72,7 @@ class FakeContext final : public arch::GuestContext {
   }
   void set_tsc_offset(u64) override {}
   void set_nested_root(Hpa, arch::TlbTag) override {}
+  void drop_translations() override { ++dropped_translations; }
   void reset() override {}
 
  private:

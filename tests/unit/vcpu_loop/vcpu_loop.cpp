@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "fake_context.hpp"
+#include "tests/model/machine.hpp"
 #include "vcpu/vcpu.hpp"
 #include "walk/memory.hpp"
 
@@ -23,6 +24,8 @@ class FakeEnvironment final : public vcpu::Environment, private walk::GuestBytes
   std::vector<u8> interrupts;  ///< vectors that wait
   std::vector<vcpu::CrashCause> crashes;
   unsigned hypercalls = 0;
+  unsigned delays = 0;
+  Gpa hole{};
   u32 port_value = 0;
 
   u32 port_read(u16, unsigned) override { return port_value; }
@@ -33,9 +36,14 @@ class FakeEnvironment final : public vcpu::Environment, private walk::GuestBytes
     interrupts.erase(interrupts.begin());
     return vector;
   }
-  vcpu::MemoryVerdict memory_fault(const arch::MemoryFault&) override { return vcpu::MemoryVerdict::stop; }
+  vcpu::MemoryVerdict memory_fault(const arch::MemoryFault& fault) override {
+    hole = fault.gpa;
+    return vcpu::MemoryVerdict::stop;
+  }
   void hypercall(vcpu::Vcpu&) override { ++hypercalls; }
   void clock_page(vcpu::Vcpu&, Gpa, vcpu::ClockPage) override {}
+  void tsc_written(u64, u64) override {}
+  void interrupt_delayed() override { ++delays; }
   void crashed(vcpu::Vcpu&, vcpu::CrashCause cause) override { crashes.push_back(cause); }
   walk::GuestBytes& guest_memory() override { return *this; }
 
@@ -51,10 +59,13 @@ class FakeEnvironment final : public vcpu::Environment, private walk::GuestBytes
 };
 
 struct Fixture {
+  model::SimulatedMachine machine{k_page_size};  // whose TLBs the loop flushes
   FakeContext context;
   FakeEnvironment environment;
   vcpu::Policies policies;
-  vcpu::Vcpu vcpu{context, environment, policies, nullptr, 0};
+  mm::TagUsers users;
+  alignas(64) u8 extended_state[4096] = {};
+  vcpu::Vcpu vcpu{context, environment, users, policies, extended_state, 0};
 
   Fixture() { context.regs.rip = 0x1000; }
   void code(std::initializer_list<u8> bytes) { std::copy(bytes.begin(), bytes.end(), environment.memory.begin() + 0x1000); }
@@ -99,14 +110,15 @@ TEST_CASE("with interrupts off a window is asked for, and the interrupt stays pe
   CHECK(f.environment.interrupts.size() == 1);
 }
 
-TEST_CASE("a backend that cannot open a window just now gets a short slice") {
+TEST_CASE("a backend that cannot open a window just now: the guest is made to exit soon") {
   Fixture f;
   f.context.regs.rflags = k_interrupts_on;
   f.context.shadow = f.context.refuse_window = true;
   f.environment.interrupts = {0x30};
   f.play(ExitKind::interrupt);
   CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
-  CHECK(f.vcpu.wants_short_slice());
+  CHECK(f.environment.delays == 1);
+  CHECK(f.environment.interrupts.size() == 1);
 }
 
 TEST_CASE("STI HLT with an interrupt pending: HLT completes, then the interrupt is taken, no sleep") {
@@ -166,6 +178,80 @@ TEST_CASE("a completed instruction under TF raises #DB with DR6.BS") {
   REQUIRE(f.context.injected.size() == 1);
   CHECK(f.context.injected[0].vector == arch::vector::db);
   CHECK((f.context.state.dr6 & (1u << 14)) != 0);
+}
+
+TEST_CASE("single-stepped string output traps after each element") {
+  Fixture f;
+  f.code({0xF3, 0x6E});  // rep outsb
+  f.context.segments[arch::SegmentName::ds] = {16, arch::segment_attributes::data32, ~0u, 0};
+  f.context.regs.rflags = arch::rflags::fixed | arch::rflags::tf;
+  f.context.regs[Gpr::rcx] = 3;
+  f.context.regs[Gpr::rsi] = 0x2000;
+  for (unsigned left = 3; left > 0; --left) {
+    f.play(ExitKind::port_io, [](arch::Exit& exit) { exit.io = {.port = 0x80, .size = 1, .is_string = true, .is_repeated = true, .next_rip = 0x1002}; });
+    f.context.script.back().before = [left](FakeContext& context) { CHECK(context.regs[Gpr::rcx] == left); };
+  }
+  f.play(ExitKind::interrupt);
+  CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
+  CHECK(f.environment.writes.size() == 3);
+  CHECK(f.context.injected.size() == 3);
+  CHECK(f.context.regs.rip == 0x1002);
+}
+
+TEST_CASE("a debug exception goes to the guest without DR7.GD, as its delivery leaves it") {
+  Fixture f;
+  f.context.state.dr6 = 1u << 13;  // BD: the processor said why
+  f.context.state.dr7 = 0x400 | arch::dr7::gd;
+  f.play(ExitKind::exception, [](arch::Exit& exit) { exit.vector = arch::vector::db; });
+  f.play(ExitKind::interrupt);
+  CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
+  REQUIRE(f.context.injected.size() == 1);
+  CHECK(f.context.injected[0].vector == arch::vector::db);
+  CHECK(f.context.state.dr7 == 0x400);
+  CHECK(f.context.state.dr6 == 1u << 13);
+}
+
+TEST_CASE("an exit whose instruction is another by now is tried again; one that stays so stops the guest") {
+  Fixture f;
+  f.code({0x90});
+  const auto kind = GENERATE(ExitKind::cpuid, ExitKind::halt, ExitKind::read_msr, ExitKind::write_msr, ExitKind::hypercall, ExitKind::cache_control,
+                             ExitKind::control_register, ExitKind::set_xcr);
+  f.context.regs[Gpr::rcx] = 0x10;  // an MSR that may be read and written
+  SECTION("a few times") {
+    for (unsigned i = 0; i < 8; ++i) f.play(kind);
+    f.play(ExitKind::interrupt);
+    CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
+    CHECK(f.context.dropped_translations == 8);
+    CHECK(f.context.regs.rip == 0x1000);
+    CHECK(f.environment.crashes.empty());
+  }
+  SECTION("for ever") {
+    for (unsigned i = 0; i < 1000; ++i) f.play(kind);
+    CHECK(f.vcpu.run() == vcpu::SliceEnd::stopped);
+    CHECK(f.environment.crashes == std::vector{vcpu::CrashCause::unreadable_instruction});
+  }
+  SECTION("often, but with instructions completed in between") {
+    const auto good = [](FakeContext& context) { context.regs.rip = 0x1000; };
+    for (unsigned i = 0; i < 1000; ++i) {
+      f.play(kind);
+      f.play(ExitKind::port_io, [](arch::Exit& exit) { exit.io = {.port = 0x80, .size = 1, .next_rip = 0x1001}; });
+      f.play(ExitKind::interrupt_window);
+      f.context.script.back().before = good;
+    }
+    f.play(ExitKind::interrupt);
+    CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
+    CHECK(f.environment.crashes.empty());
+  }
+}
+
+TEST_CASE("LMSW from memory that does not exist stops the guest") {
+  Fixture f;
+  f.code({0x0F, 0x01, 0x35, 0x00, 0x00, 0x10, 0x00});  // lmsw [0x100000]
+  f.context.segments[arch::SegmentName::ds] = {16, arch::segment_attributes::data32, ~0u, 0};
+  f.play(ExitKind::control_register);
+  CHECK(f.vcpu.run() == vcpu::SliceEnd::stopped);
+  CHECK(f.environment.crashes == std::vector{vcpu::CrashCause::memory_hole});
+  CHECK(f.environment.hole == Gpa{0x100000});
 }
 
 TEST_CASE("VMCALL on AMD arrives as #UD and is the hypercall that it is on Intel; other bytes stay #UD") {

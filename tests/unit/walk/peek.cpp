@@ -56,7 +56,7 @@ TEST_CASE("peek: 4K, 2M and 1G leaves give the bytes that the full walk gives") 
   const u64 rip = GENERATE(u64{0x5123}, u64{0x5FFD}, u64{0x234567}, u64{0x40234FFD});
   u8 peeked[walk::k_peek_bytes];
   REQUIRE(walk::peek_executed(f.memory, k_root, rip, peeked));
-  const walk::Mode mode = walk::make_mode({.cr0 = 0x80000001, .cr3 = k_root, .cr4 = 0x20, .efer = 0x500}, {.gigabyte_pages = true});
+  const walk::Mode mode = walk::make_mode({.cr0 = 0x80000001, .cr3 = k_root, .cr4 = 0x20, .efer = 0xD00}, {.gigabyte_pages = true});
   u8 full[walk::k_peek_bytes];
   REQUIRE(walk::copy_from_guest(f.memory, mode, walk::Access{}, Gva{rip}, full));
   CHECK(std::memcmp(peeked, full, sizeof full) == 0);

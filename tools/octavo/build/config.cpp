@@ -100,6 +100,7 @@ class ConfigReader {
       else if (size == "4K") has_4k = true;
       else return failure("{}: page_sizes \"{}\" is not \"1G\", \"2M\" or \"4K\"", table_.where("page_sizes"), size);
     }
+    if (config_.leaf_1g && !config_.leaf_2m) return failure("{}: page_sizes has \"1G\" without \"2M\", into which a 1G page is cut", table_.where("page_sizes"));
     if (!has_4k) return failure("{}: page_sizes lacks \"4K\", which every domain needs", table_.where("page_sizes"));
     return {};
   }

@@ -92,6 +92,9 @@ Outcome<std::vector<std::string>> qemu_command(const MachineRequest& request) {
     add({"-chardev", "stdio,id=console,signal=off"});
   }
   add({"-serial", "chardev:console"});
+  if (!request.channel.empty()) {
+    add({"-chardev", fmt::format("socket,id=channel,path={},server=on,wait=off", without_commas(request.channel.string())), "-serial", "chardev:channel"});
+  }
   if (!request.options.empty()) add({"-smbios", fmt::format("type=11,value={}{}", k_oem_prefix, without_commas(request.options))});
   if (request.icount) add({"-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"});
   if (!request.gdb_port.empty()) add({"-gdb", fmt::format("tcp:localhost:{}", request.gdb_port), "-S"});

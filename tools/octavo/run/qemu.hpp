@@ -54,6 +54,7 @@ struct MachineRequest {
   std::string options;              ///< handed to the hypervisor beside those of the boot image
   std::vector<std::string> extra;   ///< passed to QEMU unchanged, last
   std::filesystem::path iso;
+  std::filesystem::path channel;    ///< empty: no second serial line; else it is a UNIX socket here, QEMU listens
   bool console_keys = false;        ///< standard input goes to the guest; Ctrl-A is QEMU's
 };
 

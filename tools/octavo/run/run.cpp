@@ -14,6 +14,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "tools/octavo/connect/endpoint.hpp"
 #include "tools/octavo/run/files.hpp"
 #include "tools/octavo/run/iso.hpp"
 #include "tools/octavo/run/process.hpp"
@@ -185,6 +186,22 @@ Outcome<fs::path> boot_image(const RunRequest& request, const fs::path& folder) 
   return iso.output;
 }
 
+/// QEMU makes the socket of the operator channel and may leave it behind.
+class ChannelSocket {
+ public:
+  explicit ChannelSocket(const fs::path& path) : path_(path) {}
+  ~ChannelSocket() {
+    if (path_.empty()) return;
+    std::error_code ignored;
+    if (fs::is_socket(path_, ignored)) fs::remove(path_, ignored);
+  }
+  ChannelSocket(const ChannelSocket&) = delete;
+  ChannelSocket& operator=(const ChannelSocket&) = delete;
+
+ private:
+  fs::path path_;
+};
+
 const char* name_of(RunExit exit) {
   switch (exit) {
     case RunExit::passed: return "passed";
@@ -214,6 +231,9 @@ Outcome<RunVerdict> run(const RunRequest& request) {
   machine.options = request.options.empty() ? "exit=qemu" : "exit=qemu " + request.options;
   machine.console_keys = request.interactive;
   OCTAVO_TRY(check_options(machine.options));
+  if (!machine.channel.empty()) {
+    if (std::string why = why_no_socket_at(machine.channel.string()); !why.empty()) return complain("--channel " + std::move(why));
+  }
   const QemuVersion version = OCTAVO_TRY(probe_qemu(machine.program));
   for (const std::string& note : qemu_notes(version, machine.accelerator)) fmt::print(stderr, "octavo run: note: {}\n", note);
 
@@ -224,6 +244,7 @@ Outcome<RunVerdict> run(const RunRequest& request) {
     return RunVerdict{RunExit::passed, {}};
   }
   machine.iso = OCTAVO_TRY(boot_image(request, folder.path()));
+  const ChannelSocket socket{machine.channel};
   const std::vector<std::string> argv = OCTAVO_TRY(qemu_command(machine));
   if (!machine.gdb_port.empty()) fmt::print(stderr, "octavo run: the machine waits for gdb: target remote localhost:{}\n", machine.gdb_port);
 
