@@ -100,8 +100,10 @@ Result<void> P2m::set_hole_some(Gfn& gfn, u64& count, Type type, u64 budget) {
     if (budget == 0) return fail(Error::again);
     // One step: no more than one leaf table, or the leaf or hole that lies there.
     u64 step = std::min(count, k_order_2m.frames() - (gfn.value() & (k_order_2m.frames() - 1)));
-    if (gfn < limit()) {
-      const Slot slot = [&] { LockGuard guard(lock_); return find(gfn, 1); }();
+    {
+      LockGuard guard(lock_);
+      OCTAVO_TRY(check_range(gfn, step));
+      const Slot slot = find(gfn, 1);
       const u64 whole = order_of_level(slot.level).frames();
       if (slot.level > 1 && gfn.is_aligned(order_of_level(slot.level)) && count >= whole) step = whole;
     }

@@ -148,7 +148,10 @@ class P2m final : private mm::Gather::Client {
   /// references, and is freed with the last. Errors as set_range.
   [[nodiscard]] Result<void> set_hole(Gfn gfn, u64 count, Type type);
   [[nodiscard]] Result<void> unmap_range(Gfn gfn, u64 count) { return set_hole(gfn, count, Type::invalid); }
-  /// The same, but stops after about `budget` entries: Error::again, and `gfn` and `count` say what is left to do.
+  /// The same in steps of at most one leaf table or one larger leaf or hole; after about `budget` entries Error::again. Each step is all
+  /// or nothing, so on *every* error `gfn` and `count` say exactly what is left: all before the new gfn is the hole, nothing from
+  /// there on has changed. Errors as set_hole, of the step at gfn; so one beyond the first step leaves the earlier ones done, and
+  /// a folio that is cut by a step must not be referenced from elsewhere (busy), even where the whole range at once would do.
   [[nodiscard]] Result<void> set_hole_some(Gfn& gfn, u64& count, Type type, u64 budget);
 
   /// Every entry of memory type `from` in the range becomes `to`; leaves that the range covers are not split, others in

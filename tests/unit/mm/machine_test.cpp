@@ -89,6 +89,54 @@ TEST_CASE("F4: what is handed out is zero, whatever was written to it before") {
   CHECK(simulated.mapped_windows == 1);  // the frame table's own
 }
 
+TEST_CASE("F4: a written frame that merges with clean ones is zero again when the whole is handed out") {
+  model::SimulatedMachine simulated(64 * k_mib);
+  mm::Machine machine;
+  const arch::MemoryRange ram[] = {range(0, 64 * k_mib)};
+  REQUIRE(machine.initialize(ram, ram, mm::Contents::zero));
+  CHECK(machine.statistics().frames[static_cast<usize>(FrameKind::free_dirty)] == 0);
+  std::vector<mm::Folio> written;  // scattered, so that written frames merge with clean buddies on either side
+  for (int i = 0; i < 64; ++i) written.push_back(*machine.allocate(k_order_4k, k_domain, FrameKind::guest));
+  for (usize i = 0; i < written.size(); ++i) {
+    const mm::Mapping<u64> frame(written[i].mfn());
+    frame[7] = i % 3 == 0 ? 1 : 0;
+  }
+  written.clear();
+  CHECK(machine.statistics().frames[static_cast<usize>(FrameKind::free_dirty)] > 0);
+  std::vector<mm::Folio> whole;
+  while (true) {
+    auto folio = machine.allocate(Order{4}, k_domain, FrameKind::guest);
+    if (!folio) break;
+    for (u64 i = 0; i < 16; ++i) {
+      const mm::Mapping<const u64> frame(folio->mfn() + i);
+      REQUIRE(frame[7] == 0);
+    }
+    whole.push_back(std::move(*folio));
+  }
+  CHECK(whole.size() > 900);
+}
+
+TEST_CASE("F4: clean memory that is donated beside dirty memory does not make it clean") {
+  model::SimulatedMachine simulated(64 * k_mib);
+  mm::Machine machine;
+  const arch::MemoryRange ram[] = {range(0, 64 * k_mib)};
+  const arch::MemoryRange first[] = {range(0, 16 * k_mib), range(32 * k_mib, 48 * k_mib)};
+  for (u64 mib = 32; mib < 48; ++mib) *simulated.at(Hpa{mib * k_mib + 5}) = 0xEE;
+  REQUIRE(machine.initialize(ram, first));
+  REQUIRE(machine.donate(Mfn{(48 * k_mib) >> k_page_shift}, (16 * k_mib) >> k_page_shift, mm::Contents::zero));
+  REQUIRE(machine.folio_at(Mfn{(48 * k_mib) >> k_page_shift})->order == Order{13});  // one run with its dirty buddy
+  std::vector<mm::Folio> all;
+  for (unsigned order = 14; order-- > 0;) {
+    while (auto folio = machine.allocate(Order{order}, k_domain, FrameKind::guest)) {
+      for (u64 i = 0; i < folio->order().frames(); ++i) {
+        if (*simulated.at(to_hpa(folio->mfn() + i) + 5) != 0) FAIL("a frame is not zero");
+      }
+      all.push_back(std::move(*folio));
+    }
+  }
+  CHECK(machine.statistics().free_frames() == 0);
+}
+
 TEST_CASE("F3: ownership and limits of references") {
   model::SimulatedMachine simulated(64 * k_mib);
   mm::Machine machine;

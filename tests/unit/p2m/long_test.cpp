@@ -201,6 +201,88 @@ TEST_CASE("P15: teardown and unmapping in steps end in the same state from every
   }
 }
 
+TEST_CASE("P15: unmapping in steps that fails has changed exactly what it says is done") {
+  // Five 2M leaves. Each row: what lets the fourth step fail, and how.
+  struct Row {
+    bool aliased;
+    u64 tables;
+    u64 count;
+    Type leaf;
+    Type hole;
+    Error error;
+  };
+  const Row rows[] = {{true, 8, 3 * k_2m + 5, Type::ram_rw, Type::invalid, Error::busy},  // a part of a folio with an alias
+                      {false, 3, 3 * k_2m + 5, Type::ram_rw, Type::invalid, Error::no_table_memory},
+                      {false, 8, 4 * k_2m, Type::mmio_direct, Type::pod, Error::exists}};
+  for (const Row& row : rows) {
+    for (const u64 budget : {u64{1}, u64{513}, ~u64{0}}) {
+      World world(Paging::npt, u64{1} << 30, row.tables);
+      for (u64 i = 0; i < 5; ++i) {
+        if (i == 3 && row.leaf == Type::mmio_direct) REQUIRE(world.p2m.set(Gfn{i * k_2m}, Mfn{1 << 20}, k_order_2m, row.leaf));
+        else static_cast<void>(world.mapped_folio(Gfn{i * k_2m}, k_order_2m));
+      }
+      if (row.aliased) REQUIRE(world.p2m.set(Gfn{6 * k_2m}, world.p2m.lookup(Gfn{3 * k_2m + 4}).mfn, k_order_4k, Type::ram_ro));
+      std::vector<p2m::Translation> before;
+      for (u64 i = 0; i < 7 * k_2m; ++i) before.push_back(world.p2m.lookup(Gfn{i}));
+      Gfn gfn{0};
+      u64 count = row.count;
+      for (Error error = Error::again; error == Error::again;) {
+        const u64 was_left = count;
+        const auto done = world.p2m.set_hole_some(gfn, count, row.hole, budget);
+        REQUIRE_FALSE(done);
+        error = done.error();
+        CHECK(gfn.value() + count == row.count);
+        if (error == Error::again) CHECK(count < was_left);
+        else CHECK(error == row.error);
+        CHECK(world.check() == "");
+        for (u64 i = 0; i < before.size(); ++i) {
+          const p2m::Translation there = world.p2m.lookup(Gfn{i});
+          REQUIRE(there.type == (i < gfn.value() ? row.hole : before[i].type));
+          if (i >= gfn.value()) REQUIRE(there.mfn == before[i].mfn);
+        }
+      }
+      CHECK(gfn.value() == 3 * k_2m);
+    }
+  }
+}
+
+TEST_CASE("P15: a folio with an alias goes as a whole, but not in steps that cut it") {
+  for (const bool in_steps : {false, true}) {
+    World world(Paging::npt, u64{4} << 30);
+    {
+      const auto folio = world.machine.allocate(k_order_1g, World::k_domain, mm::FrameKind::guest);
+      REQUIRE(folio);
+      REQUIRE(world.p2m.set_range(Gfn{k_2m}, folio->mfn(), k_1g, Type::ram_rw));  // leaves of 2M
+      REQUIRE(world.p2m.set(Gfn{0}, folio->mfn() + (2 * k_2m + 7), k_order_4k, Type::ram_ro));
+    }
+    Gfn gfn{k_2m};
+    u64 count = k_1g;
+    if (!in_steps) {
+      CHECK(world.p2m.unmap_range(gfn, count));
+    } else {
+      CHECK(world.p2m.set_hole_some(gfn, count, Type::invalid, ~u64{0}).error() == Error::busy);
+      CHECK(gfn == Gfn{k_2m});
+      CHECK(count == k_1g);
+      CHECK(world.p2m.lookup(gfn).type == Type::ram_rw);
+    }
+    CHECK(world.p2m.lookup(Gfn{0}).type == Type::ram_ro);
+    CHECK(world.check() == "");
+  }
+}
+
+TEST_CASE("P15: unmapping in steps does not look into tables that are no longer there") {
+  World world(Paging::npt);
+  world.p2m.destroy();
+  {
+    const mm::Mapping<u64> root(to_mfn(world.p2m.root()));
+    for (u64& entry : root.span()) entry = p2m::k_npt.encode(p2m::TableLink{.table = Mfn{u64{1} << 30}});  // somebody else's data now
+  }
+  Gfn gfn{0};
+  u64 count = k_2m;
+  CHECK(world.p2m.set_hole_some(gfn, count, Type::invalid, 1).error() == Error::invalid_argument);
+  CHECK(count == k_2m);
+}
+
 TEST_CASE("P15: memory that was taken out is nobody's but the caller's") {
   World world(Paging::npt);
   const Mfn mfn = world.mapped_folio(Gfn{0}, k_order_1g);
