@@ -23,6 +23,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # The boot path ends in a call that never returns, and all of it may become one frame: the limit is for each function as written.
   target_link_options(octavo.elf PRIVATE ${OCTAVO_FREESTANDING} -flto=auto -flto-partition=one -Wno-frame-larger-than)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(octavo.elf PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-c++-static-destructors>)  # GCC sees by itself that they are empty
+endif()
 target_link_options(octavo.elf PRIVATE -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=sha1
                     -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -T ${octavo_link_script})
 target_link_libraries(octavo.elf PRIVATE ${OCTAVO_LIBFDT} gcc)

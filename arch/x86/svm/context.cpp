@@ -13,7 +13,7 @@ namespace octavo::arch::svm {
 namespace {
 // VMCB clean field (APM Vol. 2, 15.15.3): a set bit says "not changed since the last #VMEXIT".
 namespace clean {
-inline constexpr u32 intercepts = 1u << 0, permission_maps = 1u << 1, asid = 1u << 2, virtual_interrupt = 1u << 3,
+[[maybe_unused]] inline constexpr u32 intercepts = 1u << 0, permission_maps = 1u << 1, asid = 1u << 2, virtual_interrupt = 1u << 3,
                      nested_paging = 1u << 4, control_registers = 1u << 5, debug_registers = 1u << 6,
                      descriptor_tables = 1u << 7, segments = 1u << 8, cr2 = 1u << 9;
 inline constexpr u32 all = (1u << 10) - 1;
