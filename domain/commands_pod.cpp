@@ -38,7 +38,7 @@ void target(Words words, Answer& answer) {
   if (domain == nullptr) return;
   const std::optional<u64> size = parse_size(words[2]);
   if (!size || *size == 0 || *size % k_page_size != 0) return answer.failed(words[0], "a size is a multiple of 4K, like 512M or 2G");
-  const Result<pod::Pod::Reply> reply = domain->pod().set_target(*size >> k_page_shift);
+  const Result<pod::Pod::Reply> reply = manager().set_target(*domain, *size >> k_page_shift);
   if (!reply) {
     char text[128];
     BufferSink why{text};

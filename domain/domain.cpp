@@ -10,7 +10,7 @@
 namespace octavo::domain {
 
 const char* to_string(State state) {
-  constexpr const char* names[] = {"running", "paused", "out of memory", "preserved", "ended"};
+  constexpr const char* names[] = {"building", "running", "paused", "out of memory", "preserved", "ended"};
   return names[static_cast<usize>(state)];
 }
 

@@ -14,6 +14,7 @@
 namespace octavo::domain {
 
 enum class State : u8 {
+  building,       ///< its memory is being got together
   running,
   paused,
   out_of_memory,  ///< its vCPU waits until the target is raised (D7)
@@ -71,6 +72,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   [[nodiscard]] bool runnable() const {
     return state_ == State::running && (!vcpu_.halted() || board_.interrupt_pending());
   }
+  void start() { state_ = State::running; }
   void pause() { state_ = State::paused; }
   void resume() { state_ = State::running; }
   /// The target has been raised, or so: a vCPU that waits for memory tries again.
@@ -130,7 +132,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   ImageConfig config_;  ///< without the texts, which lie in the image
   char name_[OCTAVO_IMAGE_MAX_NAME + 1] = {};
   usize name_size_ = 0;
-  State state_ = State::running;
+  State state_ = State::building;
   Ending ending_ = Ending::none;
   u32 exit_code_ = 0;
   u64 unknown_hypercalls_ = 0;

@@ -132,6 +132,8 @@ class P2m final : private mm::Gather::Client {
 
   /// Reserves the pool and makes the root. out_of_memory; invalid_argument for a configuration that makes no sense.
   [[nodiscard]] Result<void> initialize(mm::Machine& machine, const Configuration& configuration);
+  /// So many more tables for the pool, for a configuration that had not all of them at once. out_of_memory: nothing has changed.
+  [[nodiscard]] Result<void> reserve_tables(u64 frames) { return pool_.reserve(*machine_, configuration_.domain, frames); }
   /// Unlinks everything, flushes, returns every frame and table. May be called twice. No vCPU may be in the guest.
   void destroy() { while (!destroy_some(~u64{0})) {} }
   /// The same in pieces: looks at no more than about `budget` entries (one table of 512 at least) or tables of the pool; true when all is done.

@@ -25,17 +25,21 @@ Result<void> Pod::initialize(mm::Machine& machine, u64 target, u64 maximum) {
   return {};
 }
 
-void Pod::destroy() {
+bool Pod::destroy_some(u64 budget) {
   p2m_.abort_move();
   LockGuard guard(lock_);
-  cache_.clear();
+  if (machine_ == nullptr) return true;
+  change_ = {};
+  cache_.give_back(cache_.frames(), budget);
+  if (cache_.frames() > 0) return false;
   target_ = pending_ = maximum_ = 0;
   machine_ = nullptr;
+  return true;
 }
 
 Accounts Pod::accounts_locked() const {
   const p2m::Statistics counts = p2m_.statistics();
-  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit, .maximum = maximum_};
+  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit + change_.claim.frames(), .maximum = maximum_};
   accounts.cache = cache_.frames_by_level();
   for (unsigned level = 0; level < p2m::k_leaf_levels; ++level) {
     const auto leaves = [&](Type type) { return counts.leaves[level][static_cast<usize>(type)] << 9 * level; };
@@ -121,35 +125,53 @@ Result<void> Pod::populate(Gfn gfn) {
   return {};
 }
 
-Result<Pod::Reply> Pod::set_target(u64 frames) {
+Result<Pod::Reply> Pod::set_target(u64 frames, u64 budget) {
   LockGuard guard(lock_);
   if (frames > maximum_) return fail(Error::invalid_argument);
-  const u64 held = accounts_locked().held();
-  Reply reply;
-  if (frames < held) {
-    reply.freed = cache_.give_back(held - frames);
-    pending_ = held - frames - reply.freed;
-  } else {
-    const u64 pending = std::exchange(pending_, 0);
-    while (reply.added < frames - held) {
-      const u64 left = frames - held - reply.added;
-      Result<mm::Folio> folio = fail(Error::out_of_memory);
-      for (const Order order : {k_order_1g, k_order_2m, k_order_4k}) {
-        if (order.frames() <= left && !folio) folio = machine_->allocate(order, p2m_.configuration().domain, mm::FrameKind::guest);
-      }
-      if (!folio) {
-        cache_.give_back(reply.added);
-        pending_ = pending;
-        return fail(folio.error());
-      }
-      reply.added += folio->order().frames();
-      file(std::move(*folio), true);
-    }
+  if (!change_.under_way || change_.goal != frames) {
+    change_.claim.reset();
+    change_ = {.under_way = true, .goal = frames, .old_target = target_, .reply = {}, .claim = {}};
   }
   target_ = frames;
-  reply.pending = pending_;
+  const Result<void> grown = grow(frames, budget);
+  if (!grown && grown.error() == Error::again) return fail(Error::again);
+  if (!grown) {
+    target_ = change_.old_target;
+    cache_.give_back(std::min(change_.reply.added, accounts_locked().held() - std::min(accounts_locked().held(), target_)));
+  }
+  // More than the target: from the cache at once, the rest as the guest gives it up.
+  const u64 held = accounts_locked().held();
+  pending_ = held - std::min(held, target_);
+  const u64 freed = cache_.give_back(pending_, budget);
+  pending_ -= freed;
+  change_.reply.freed += freed;
+  if (grown && pending_ > 0 && cache_.frames() > 0) return fail(Error::again);
+  change_.under_way = false;
   unswept_ = pending_ > 0 ? p2m_.limit().value() : 0;
-  return reply;
+  if (!grown) return fail(grown.error());
+  change_.reply.pending = pending_;
+  return change_.reply;
+}
+
+/// Takes from the machine what is missing to `frames`.
+Result<void> Pod::grow(u64 frames, u64& budget) {
+  for (;;) {
+    const u64 held = accounts_locked().held() - change_.claim.frames();
+    if (held >= frames) return {};
+    pending_ = 0;
+    if (budget == 0) return fail(Error::again);
+    Result<mm::Folio> folio = fail(Error::out_of_memory);
+    for (const Order order : {k_order_1g, k_order_2m, k_order_4k}) {
+      const bool is_begun = change_.claim.frames() != 0;
+      if (is_begun ? order.frames() != change_.claim.frames() : order.frames() > frames - held) continue;
+      folio = change_.claim.take(*machine_, order, p2m_.configuration().domain, budget);
+      if (folio || folio.error() != Error::out_of_memory) break;
+    }
+    if (!folio) return fail(folio.error());
+    change_.reply.added += folio->order().frames();
+    budget -= std::min<u64>(budget, 1);
+    file(std::move(*folio), true);
+  }
 }
 
 /// Puts memory that came back from the guest where it belongs.

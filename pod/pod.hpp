@@ -5,6 +5,7 @@
 // counts, never a second account beside it.
 #pragma once
 #include "lib/lock.hpp"
+#include "mm/claim.hpp"
 #include "p2m/p2m.hpp"
 #include "pod/cache.hpp"
 
@@ -17,7 +18,7 @@ struct Accounts {
   u64 entries = 0;             ///< marked, not populated
   u64 target = 0;
   u64 pending = 0;             ///< populated beyond the target, returned as the guest balloons out
-  u64 in_transit = 0;          ///< the second copy of what is being promoted
+  u64 in_transit = 0;          ///< the second copy of what is being promoted, and what is being zeroed for a higher target
   u64 maximum = 0;
   [[nodiscard]] u64 cached() const { return cache[0] + cache[1] + cache[2]; }
   [[nodiscard]] i64 outstanding() const { return static_cast<i64>(entries) - static_cast<i64>(cached()); }
@@ -58,9 +59,10 @@ class Pod final : private p2m::FolioSink {
     u64 freed = 0;
     u64 pending = 0;
   };
-  /// Sets the target (D4). Growing takes the difference from the machine, 1G first; out_of_memory: nothing has changed.
-  /// Shrinking gives the cache back at once; the rest is pending. invalid_argument beyond the maximum.
-  [[nodiscard]] Result<Reply> set_target(u64 frames);
+  /// Sets the target (D4). Growing takes the difference from the machine, 1G first; out_of_memory: the target is what it was. Shrinking gives the cache
+  /// back at once; the rest is pending. invalid_argument beyond the maximum. At most about `budget` frames are zeroed or folios given back a call; again: call
+  /// again with the same target.
+  [[nodiscard]] Result<Reply> set_target(u64 frames, u64 budget = ~u64{0});
 
   /// The guest gives up [gfn, gfn + count): entries vanish, memory goes to the machine as far as something is pending and to the cache
   /// otherwise. Returns how many frames were handled; stops early at what is neither, or is pinned, or when `budget` pieces are done.
@@ -88,7 +90,9 @@ class Pod final : private p2m::FolioSink {
   [[nodiscard]] Accounts accounts() const;
   [[nodiscard]] Statistics statistics() const;
   /// Returns the cache to the machine. The p2m is torn down by its owner.
-  void destroy();
+  void destroy() { while (!destroy_some(~u64{0})) {} }
+  /// The same, at most `budget` folios a call; true when all is done.
+  [[nodiscard]] bool destroy_some(u64 budget);
 
  private:
   /// A look for zero memory under way: which order, and how many frames of its round are left.
@@ -97,7 +101,17 @@ class Pod final : private p2m::FolioSink {
     u64 left = 0;  ///< 0: the round has not begun
   };
 
+  /// A target that is being set.
+  struct Change {
+    bool under_way = false;
+    u64 goal = 0;
+    u64 old_target = 0;
+    Reply reply;
+    mm::Claim claim;
+  };
+
   [[nodiscard]] Accounts accounts_locked() const;
+  [[nodiscard]] Result<void> grow(u64 frames, u64& budget);
   [[nodiscard]] Result<mm::Folio> folio_from_cache(Order limit);
   [[nodiscard]] Result<mm::Folio> folio_for(Order limit);
   u64 sweep_locked(Order order, u64 budget);
@@ -116,6 +130,7 @@ class Pod final : private p2m::FolioSink {
   u64 target_ = 0;
   u64 pending_ = 0;
   u64 maximum_ = 0;
+  Change change_;
   std::array<Gfn, p2m::k_leaf_levels> cursors_{};  ///< one for each order's sweep
   Search search_{};
   bool starved_[p2m::k_leaf_levels] = {};  ///< a promotion to that level wanted for a folio
