@@ -122,7 +122,7 @@ class P2m final : private mm::Gather::Client {
   [[nodiscard]] Result<void> initialize(mm::Machine& machine, const Configuration& configuration);
   /// Unlinks everything, flushes, returns every frame and table. May be called twice. No vCPU may be in the guest.
   void destroy() { while (!destroy_some(~u64{0})) {} }
-  /// The same in pieces: looks at no more than about `budget` entries (one table of 512 at least); true when all is done.
+  /// The same in pieces: looks at no more than about `budget` entries (one table of 512 at least) or tables of the pool; true when all is done.
   [[nodiscard]] bool destroy_some(u64 budget);
 
   /// What NCR3 or EPTP points to.
