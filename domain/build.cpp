@@ -15,6 +15,7 @@ Result<void> copy_segment(Domain& domain, const Image& image, usize index, std::
     const u64 size = std::min(k_page_size, segment.data.size() - done);
     const auto piece = segment.data.subspan(done, size);
     crc.update(piece);
+    OCTAVO_TRY(domain.bring_in(segment.gpa + done, size));
     OCTAVO_TRY(domain.guest_memory().write(segment.gpa + done, {reinterpret_cast<const u8*>(piece.data()), piece.size()}));
     done += size;
   }
@@ -35,8 +36,9 @@ Needs needs_of(const Image& image) {
   Needs needs;
   for (const ImageRange& range : image.ranges()) {
     ranges[count++] = {to_gfn(range.base), range.size >> k_page_shift};
-    needs.memory_frames += range.size >> k_page_shift;
   }
+  needs.memory_frames = image.config.memory >> k_page_shift;
+  needs.maximum_frames = image.config.maximum_memory >> k_page_shift;
   needs.table_frames = p2m::table_frames_for({ranges, count});
   return needs;
 }
@@ -47,7 +49,10 @@ p2m::OrderSet leaf_orders(const Image& image, bool machine_has_1g) {
   return {k_order_4k};
 }
 
-Result<void> fill_memory(Domain& domain, const Image& image, std::string_view file) {
+namespace {
+/// All of it at once.
+Result<void> back_ranges(Domain& domain, const Image& image, const Needs& needs) {
+  OCTAVO_TRY(domain.pod().initialize(mm::machine(), 0, needs.maximum_frames));
   p2m::Backing total;
   for (const ImageRange& range : image.ranges()) {
     const p2m::Backing part = OCTAVO_TRY(p2m::populate_ram(domain.p2m(), mm::machine(), to_gfn(range.base), range.size >> k_page_shift));
@@ -56,8 +61,27 @@ Result<void> fill_memory(Domain& domain, const Image& image, std::string_view fi
       total.backed[i] += part.backed[i];
     }
   }
+  OCTAVO_TRY(domain.pod().set_target(needs.memory_frames));
   log::info("{}: memory asked for and backed: 1G {} {}, 2M {} {}, 4K {} {}", domain.name(), total.asked[2], total.backed[2],
             total.asked[1], total.backed[1], total.asked[0], total.backed[0]);
+  return {};
+}
+
+/// So much is claimed; the guest gets it where it touches memory.
+Result<void> mark_ranges(Domain& domain, const Image& image, const Needs& needs) {
+  OCTAVO_TRY(domain.pod().initialize(mm::machine(), needs.memory_frames, needs.maximum_frames));
+  for (const ImageRange& range : image.ranges()) OCTAVO_TRY(domain.pod().add_entries(to_gfn(range.base), range.size >> k_page_shift));
+  const pod::Accounts accounts = domain.pod().accounts();
+  log::info("{}: populated on demand, {} of {} MiB; claimed: 1G {}, 2M {}, 4K {}", domain.name(), needs.memory_frames >> 8,
+            needs.maximum_frames >> 8, accounts.cache[2] >> 18, accounts.cache[1] >> 9, accounts.cache[0]);
+  return {};
+}
+}  // namespace
+
+Result<void> fill_memory(Domain& domain, const Image& image, std::string_view file) {
+  const Needs needs = needs_of(image);
+  domain.set_memory_map(image.ranges());
+  OCTAVO_TRY(needs.memory_frames < needs.maximum_frames ? mark_ranges(domain, image, needs) : back_ranges(domain, image, needs));
   for (usize i = 0; i < image.segments().size(); ++i) OCTAVO_TRY(copy_segment(domain, image, i, file));
   return {};
 }

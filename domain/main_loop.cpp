@@ -18,6 +18,9 @@ constexpr u64 k_least_quantum_ns = 20'000;
 /// How often serial lines without interrupts are looked at: a receiver of 16 bytes at 115200 baud is full after 1.4 ms.
 constexpr u64 k_poll_ns = 1'000'000;
 
+constexpr u64 k_tidy_ns = 10'000'000;
+constexpr u64 k_tidy_frames = 512;
+
 /// What was typed while its reader had no room.
 class KeyBuffer {
  public:
@@ -123,6 +126,15 @@ void end_if_done() {
   end_with_verdict();
 }
 
+/// A little work on each domain's memory that nobody waits for. False when there is none.
+bool tidy() {
+  bool worked = false;
+  manager().for_each([&worked](Domain& domain) {
+    if (domain.state() != State::ended) worked = domain.pod().tidy(k_tidy_frames) || worked;
+  });
+  return worked;
+}
+
 void switch_to(Domain& domain) {
   if (loaded == &domain) return;
   if (loaded != nullptr) loaded->vcpu().save_from_cpu();
@@ -158,6 +170,7 @@ void main_loop() {
   manager().for_each([](Domain& domain) { if (focus == nullptr) focus = &domain; });
   if (focus == nullptr) prompt.show();
   const Domain* last = nullptr;
+  u64 next_tidy = 0;
   while (true) {
     settle_ended();  // first, so that no command sees a domain that is over
     read_keys();
@@ -179,6 +192,10 @@ void main_loop() {
     });
     if (arch::serial_lines_are_polled()) sooner(now + k_poll_ns);
     Domain* const next = manager().next_runnable(last);
+    if (next == nullptr || now >= next_tidy) {  // when the CPU is free; and now and then when it never is
+      next_tidy = now + k_tidy_ns;
+      if (tidy() && next == nullptr) continue;
+    }
     if (next == nullptr) {
       arm(deadline);
       arch::wait_for_interrupt();

@@ -147,6 +147,11 @@ class Machine {
     return Folio{*this, mfn, order};
   }
 
+  /// Would allocate(order) succeed at this moment?
+  [[nodiscard]] bool can_allocate(Order order) const {
+    LockGuard guard(lock_);
+    return free_.can_take(order);
+  }
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const FrameTable& table() const { return table_; }
 

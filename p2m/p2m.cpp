@@ -272,6 +272,7 @@ P2m::Slot P2m::descend(Gfn gfn, unsigned level, SplitCause cause) {
 void P2m::put_entry(Gfn gfn, unsigned level, u64 entry, SplitCause cause) {
   const Slot slot = descend(gfn, level, cause);
   const u64 old = replace(slot, entry);
+  note_candidate(slot, gfn);
   if (!format_->is_present(old)) return;
   const bool same_frame = !format_->is_table(old, level) && format_->is_present(entry) && Format::mfn_of(old) == Format::mfn_of(entry);
   if (same_frame) {

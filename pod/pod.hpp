@@ -49,7 +49,8 @@ class Pod final : private p2m::FolioSink {
   [[nodiscard]] Result<void> add_entries(Gfn gfn, u64 count);
 
   /// Brings memory in at an entry, as large as the entry and the cache permit; what is not an entry (any more) is left alone.
-  /// Bounded (D3). out_of_memory: nothing is left that could be taken back; the vCPU has to wait for a higher target (D7).
+  /// Bounded (D3). again: the cache is empty and the look for zero memory is not over; the guest just faults again. out_of_memory: a whole
+  /// look at each order has found nothing; the vCPU has to wait for a higher target (D7).
   [[nodiscard]] Result<void> populate(Gfn gfn);
 
   struct Reply {
@@ -69,9 +70,20 @@ class Pod final : private p2m::FolioSink {
   /// remembers where it stopped (D5). Returns how many frames came back.
   u64 sweep(Order order, u64 budget);
 
-  /// Promotes what lies at gfn to `order`: in place, else by copying into a folio from the cache, which gets the old frames. Error::again
+  /// The guest wants [gfn, gfn + count) back: holes become entries, entries stay. Returns how many frames were handled; stops early at what is
+  /// neither, or when `budget` pieces are done.
+  [[nodiscard]] Result<u64> increase(Gfn gfn, u64 count, u64 budget = ~u64{0});
+
+  /// Promotes what lies at gfn to `order`: in place, else by copying into a folio from the cache, which gets the old frames, or one that the
+  /// machine lends for the time (pending is higher for as long). Error::again
   /// until a copy of at most `budget` frames a call is complete. Otherwise as P2m::promote and out_of_memory.
   [[nodiscard]] Result<void> promote(Gfn gfn, Order order, u64 budget);
+
+  /// Copies up to `budget` frames of a promotion that is under way, if one is.
+  void advance(u64 budget);
+  /// For a CPU that has nothing else to do: about `budget` frames, tables or looks of what is worth it: promotions, and zero memory while
+  /// something is pending. False when there is nothing.
+  [[nodiscard]] bool tidy(u64 budget);
 
   [[nodiscard]] Accounts accounts() const;
   [[nodiscard]] Statistics statistics() const;
@@ -79,11 +91,21 @@ class Pod final : private p2m::FolioSink {
   void destroy();
 
  private:
+  /// A look for zero memory under way: which order, and how many frames of its round are left.
+  struct Search {
+    unsigned level = p2m::k_max_leaf_level;
+    u64 left = 0;  ///< 0: the round has not begun
+  };
+
   [[nodiscard]] Accounts accounts_locked() const;
+  [[nodiscard]] Result<mm::Folio> folio_from_cache(Order limit);
   [[nodiscard]] Result<mm::Folio> folio_for(Order limit);
   u64 sweep_locked(Order order, u64 budget);
+  u64 sweep_step(Order order, u64& budget);
   /// Looks at [gfn, gfn + 2^order); true when it went into the cache.
   bool try_reclaim(Gfn gfn, Order order, const p2m::Translation& there, u64& budget);
+  [[nodiscard]] Result<mm::Folio> folio_to_copy_into(Order order);
+  [[nodiscard]] Result<void> promote_locked(Gfn gfn, Order order, u64 budget);
   void file(mm::Folio folio, bool is_zero);
   void take(mm::Folio folio) override { file(std::move(folio), false); }
 
@@ -95,6 +117,9 @@ class Pod final : private p2m::FolioSink {
   u64 pending_ = 0;
   u64 maximum_ = 0;
   std::array<Gfn, p2m::k_leaf_levels> cursors_{};  ///< one for each order's sweep
+  Search search_{};
+  bool starved_[p2m::k_leaf_levels] = {};  ///< a promotion to that level wanted for a folio
+  u64 unswept_ = 0;                        ///< frames of the look for pending memory that are left
   Statistics statistics_{};
 };
 }  // namespace octavo::pod
