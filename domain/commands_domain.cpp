@@ -139,7 +139,7 @@ void stats(Words words, Answer& answer) {
   }
   const pod::Statistics pod = domain->pod().statistics();
   for (unsigned level = p2m::k_leaf_levels; level-- > 0;) row("populates", k_level_names[level], pod.populates[level]);
-  for (const auto& [counter, value] : {std::pair{"fallbacks", pod.fallbacks}, {"searches", pod.emergency_sweeps}, {"reclaimed-unwritten", pod.reclaimed_unwritten},
+  for (const auto& [counter, value] : {std::pair{"fallbacks", pod.fallbacks}, {"searches", pod.searches}, {"reclaimed-unwritten", pod.reclaimed_unwritten},
                                        {"reclaimed-zero", pod.reclaimed_zero}, {"restored", pod.restored}}) {
     row("pod", counter, value);
   }

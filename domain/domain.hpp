@@ -125,6 +125,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   [[nodiscard]] bool is_ram_range(Gfn gfn, u64 count) const;
   [[nodiscard]] i64 resize(arch::GuestRegisters& regs, bool more);
   [[nodiscard]] i64 memory_info(arch::GuestRegisters& regs);
+  [[nodiscard]] i64 memory_audit(arch::GuestRegisters& regs);
 
   DomainId id_;
   usize module_;

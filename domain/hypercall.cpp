@@ -10,6 +10,8 @@ using arch::Gpr;
 namespace {
 /// How many leaves, holes or entries one call goes through before it comes back.
 constexpr u64 k_budget = 64;
+/// How many entries one call audits.
+constexpr u64 k_audited = 2048;
 
 [[nodiscard]] i64 code_of(Error error) { return -static_cast<i64>(error); }
 }  // namespace
@@ -60,6 +62,20 @@ i64 Domain::memory_info(arch::GuestRegisters& regs) {
   }
 }
 
+i64 Domain::memory_audit(arch::GuestRegisters& regs) {
+  const u64 at = regs[Gpr::r8];
+  regs[Gpr::rdi] = 0;
+  if (at >= p2m_.limit().value() || !Gfn{at}.is_aligned(k_order_2m)) return -OCTAVO_EINVALID;
+  p2m::Audit audit;
+  audit.next = Gfn{at};  // from the middle on the sums are not compared
+  audit.changes = ~u64{0};
+  const bool done = p2m_.audit_some(audit, k_audited);
+  regs[Gpr::rdi] = audit.report.findings;
+  if (done) return 0;
+  regs[Gpr::r8] = audit.next.value();
+  return -OCTAVO_EAGAIN;
+}
+
 void Domain::hypercall(vcpu::Vcpu& vcpu) {
   arch::GuestRegisters& regs = vcpu.context().regs;
   i64 result = -OCTAVO_EUNSUPPORTED;
@@ -75,6 +91,7 @@ void Domain::hypercall(vcpu::Vcpu& vcpu) {
     case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_DECREASE): result = resize(regs, false); break;
     case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_INCREASE): result = resize(regs, true); break;
     case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_INFO): result = memory_info(regs); break;
+    case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_AUDIT): result = memory_audit(regs); break;
     default: ++unknown_hypercalls_; break;
   }
   regs[Gpr::rax] = static_cast<u64>(result);

@@ -190,6 +190,7 @@ Result<void> P2m::carve_partial(Gfn gfn, u64 count, std::optional<Mfn> replaceme
 P2m::Counts P2m::counts_of(Mfn table) const { return std::bit_cast<Counts>(machine_->table().find(table)->previous); }
 
 void P2m::account(const Table& table, u64 entry, unsigned level, i64 n) {
+  ++changes_;
   const bool is_table = format_->is_table(entry, level);
   const Type type = is_table ? Type::invalid : Format::type_of(entry);
   if (type != Type::invalid && level <= k_max_leaf_level) statistics_.leaves[level][static_cast<usize>(type)] += static_cast<u64>(n);

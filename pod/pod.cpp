@@ -86,27 +86,17 @@ Result<mm::Folio> Pod::folio_for(Order limit) {
     search_ = {};
     return folio;
   }
-  u64 budget = k_looks;
-  for (;; --search_.level) {
-    const Order order = p2m::order_of_level(search_.level);
-    if (p2m_.configuration().orders.has(order)) {
-      if (search_.left == 0) {
-        search_.left = p2m_.limit().value();
-        ++statistics_.emergency_sweeps;
-      }
-      while (search_.left > 0) {
-        if (budget == 0) return fail(Error::again);
-        search_.left -= std::min(search_.left, sweep_step(order, budget));
-        if (cache_.frames() == 0) continue;
-        search_ = {};
-        return folio_from_cache(limit);
-      }
+  for (u64 budget = k_looks; budget > 0;) {
+    if (!search_step(search_, budget)) {
+      search_ = {};
+      ++statistics_.out_of_memory;
+      return fail(Error::out_of_memory);
     }
-    if (search_.level == 0) break;
+    if (cache_.frames() == 0) continue;
+    search_ = {};
+    return folio_from_cache(limit);
   }
-  search_ = {};
-  ++statistics_.out_of_memory;
-  return fail(Error::out_of_memory);
+  return fail(Error::again);
 }
 
 Result<void> Pod::populate(Gfn gfn) {
@@ -147,7 +137,7 @@ Result<Pod::Reply> Pod::set_target(u64 frames, u64 budget) {
   change_.reply.freed += freed;
   if (grown && pending_ > 0 && cache_.frames() > 0) return fail(Error::again);
   change_.under_way = false;
-  unswept_ = pending_ > 0 ? p2m_.limit().value() : 0;
+  idle_ = pending_ > 0 ? std::optional(Search{}) : std::nullopt;
   if (!grown) return fail(grown.error());
   change_.reply.pending = pending_;
   return change_.reply;
@@ -240,9 +230,11 @@ bool Pod::tidy(u64 budget) {
     return true;
   }
   if (candidate.error() == Error::again) return true;
-  if (pending_ == 0 || unswept_ == 0) return false;
-  while (budget > 0 && pending_ > 0 && unswept_ > 0) unswept_ -= std::min(unswept_, sweep_step(k_order_4k, budget));
-  return true;
+  const bool looks = idle_.has_value();
+  while (idle_ && budget > 0) {
+    if (pending_ == 0 || !search_step(*idle_, budget)) idle_.reset();
+  }
+  return looks;
 }
 
 Result<u64> Pod::increase(Gfn gfn, u64 count, u64 budget) {
