@@ -2,6 +2,7 @@
 // What to do about an access that the nested tables stopped: bring memory in, wait, let it go on, or stop the guest.
 #include "arch/x86/platform.hpp"
 #include "domain/domain.hpp"
+#include "domain/events.hpp"
 #include "lib/log.hpp"
 
 namespace octavo::domain {
@@ -51,6 +52,7 @@ MemoryVerdict Domain::populate(Gfn gfn) {
   }
   ++memory_faults_.out_of_memory;
   state_ = State::out_of_memory;
+  events().note(name(), to_string(state_));
   const pod::Accounts accounts = pod_.accounts();
   log::warning("{}: out of memory at guest-physical {:x}: it uses all {} MiB of its target, no page of it is zero, and it believes in {} MiB; it waits. "
                "`target {} <size>` lets it go on, `destroy {}` ends it", name(), to_gpa(gfn), accounts.target >> 8, accounts.maximum >> 8, name(), name());

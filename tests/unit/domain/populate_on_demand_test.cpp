@@ -110,6 +110,13 @@ TEST_CASE("D7: a vCPU without memory waits, a higher target lets it go on where 
   CHECK(one.domain->memory_faults().out_of_memory == 1);
   CHECK(one.log_text.text.find("web: out of memory at guest-physical") != std::string::npos);
   CHECK(Rig::ask("list")["domains"][0]["state"] == "out of memory");
+  const Json events = Rig::ask("events")["events"];
+  CHECK(events[events.size() - 1]["event"] == "out of memory");
+  CHECK(events[events.size() - 1]["domain"] == "web");
+  const u64 last = events[events.size() - 1]["number"];
+  CHECK(Rig::ask("events " + std::to_string(last))["events"].empty());
+  CHECK(Rig::ask("events " + std::to_string(last - 1))["events"].size() == 1);
+  CHECK(Rig::ask("events x")["ok"] == false);
   CHECK(Rig::ask("resume web")["error"] == "it is out of memory; `target` gives it more");
   CHECK(Rig::ask("target web 4M")["error"] == "its maximum is 3M");
   CHECK(one.domain->state() == State::out_of_memory);

@@ -89,7 +89,7 @@ TEST_CASE("P15, D4: memory that runs out between the pieces leaves the target th
     u64 moment = 0;
     const auto reply = world.set_target(2 * k_1g, 2048, [&] {
       if (moment++ != strike) return;
-      while (auto folio = world.machine.allocate(k_order_4k, DomainId::hypervisor, mm::FrameKind::hypervisor, mm::Contents::any)) hoard.push_back(std::move(*folio));
+      hoard = world.hoard();
     });
     REQUIRE_FALSE(reply);
     CHECK(reply.error() == Error::out_of_memory);

@@ -72,8 +72,7 @@ TEST_CASE("P7: scattered frames are copied into one folio, a few at a time, as s
     for (u64 gfn = 0; gfn < k_2m; gfn += 2) world.write((gfn + 200) % k_2m, (gfn + 200) % k_2m + 1);
     CHECK(world.leaves(1) == 1);
     CHECK(world.leaves(0) == k_2m);
-    std::vector<mm::Folio> hoard;
-    while (auto folio = world.machine.allocate(k_order_4k, DomainId::hypervisor, mm::FrameKind::hypervisor)) hoard.push_back(std::move(*folio));
+    std::vector<mm::Folio> hoard = world.hoard();
     world.tidy(budget);
     CHECK(world.leaves(1) == 1);  // cache and machine are empty: nothing to copy into
     CHECK(world.check() == "");
