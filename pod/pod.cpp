@@ -30,8 +30,9 @@ bool Pod::destroy_some(u64 budget) {
   LockGuard guard(lock_);
   if (machine_ == nullptr) return true;
   change_ = {};
+  for (; soiled_ != mm::k_no_frame && budget > 0; --budget) take_soiled().reset();
   cache_.give_back(cache_.frames(), budget);
-  if (cache_.frames() > 0) return false;
+  if (cache_.frames() > 0 || soiled_ != mm::k_no_frame) return false;
   target_ = pending_ = maximum_ = 0;
   machine_ = nullptr;
   return true;
@@ -39,7 +40,7 @@ bool Pod::destroy_some(u64 budget) {
 
 Accounts Pod::accounts_locked() const {
   const p2m::Statistics counts = p2m_.statistics();
-  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit + change_.claim.frames(), .maximum = maximum_};
+  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit + change_.claim.frames() + soiled_frames_, .maximum = maximum_};
   accounts.cache = cache_.frames_by_level();
   for (unsigned level = 0; level < p2m::k_leaf_levels; ++level) {
     const auto leaves = [&](Type type) { return counts.leaves[level][static_cast<usize>(type)] << 9 * level; };
@@ -87,6 +88,10 @@ Result<mm::Folio> Pod::folio_for(Order limit) {
     return folio;
   }
   for (u64 budget = k_looks; budget > 0;) {
+    if (clean_some(budget)) {
+      if (Result<mm::Folio> folio = folio_from_cache(limit)) return folio;
+      continue;
+    }
     if (!search_step(search_, budget)) {
       search_ = {};
       ++statistics_.out_of_memory;
@@ -178,6 +183,37 @@ void Pod::file(mm::Folio folio, bool is_zero) {
   pending_ -= cache_.give_back(pending_);
 }
 
+/// A move can leave a gigabyte at once, which must not be zeroed at once: tidy() and faults that find the cache empty do it bit by bit.
+void Pod::take(mm::Folio folio) {
+  const u64 frames = folio.order().frames();
+  if (pending_ >= frames) {
+    pending_ -= frames;
+    return;  // the handle's end returns it to the machine
+  }
+  mm::Frame& frame = *machine_->table().find(std::move(folio).keep());
+  frame.next = std::exchange(soiled_, machine_->table().index_of(frame));
+  soiled_frames_ += frames;
+}
+
+mm::Folio Pod::take_soiled() {
+  mm::Frame& frame = machine_->table().at(soiled_);
+  soiled_ = frame.next;
+  const mm::FrameState state = frame.state();
+  soiled_frames_ -= state.order().frames();
+  return mm::Folio{*machine_, machine_->table().mfn_of(frame), state.order(), state.references()};
+}
+
+/// Zeroes what moves have left until the budget is used up, one folio at least, and files it; false when there is none.
+bool Pod::clean_some(u64& budget) {
+  if (soiled_ == mm::k_no_frame) return false;
+  while (soiled_ != mm::k_no_frame && budget > 0) {
+    mm::Folio folio = take_soiled();
+    budget -= std::min(budget, folio.order().frames());
+    file(std::move(folio), false);
+  }
+  return true;
+}
+
 Result<void> Pod::promote(Gfn gfn, Order order, u64 budget) {
   LockGuard guard(lock_);
   return promote_locked(gfn, order, budget);
@@ -217,6 +253,7 @@ bool Pod::tidy(u64 budget) {
     static_cast<void>(p2m_.continue_move(budget, this));
     return true;
   }
+  if (clean_some(budget)) return true;
   for (unsigned level = 1; level < p2m::k_leaf_levels; ++level) {
     const Order order = p2m::order_of_level(level);
     if (!starved_[level] || (cache_.frames_by_level()[level] == 0 && !machine_->can_allocate(order))) continue;

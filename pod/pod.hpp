@@ -20,7 +20,7 @@ struct Accounts {
   u64 entries = 0;             ///< marked, not populated
   u64 target = 0;
   u64 pending = 0;             ///< populated beyond the target, returned as the guest balloons out
-  u64 in_transit = 0;          ///< the second copy of what is being promoted, and what is being zeroed for a higher target
+  u64 in_transit = 0;          ///< the second copy of what is being promoted, and what is to be zeroed before the cache can have it
   u64 maximum = 0;
   [[nodiscard]] u64 cached() const { return cache[0] + cache[1] + cache[2]; }
   [[nodiscard]] i64 outstanding() const { return static_cast<i64>(entries) - static_cast<i64>(cached()); }
@@ -125,7 +125,9 @@ class Pod final : private p2m::FolioSink {
   [[nodiscard]] Result<mm::Folio> folio_to_copy_into(Order order);
   [[nodiscard]] Result<void> promote_locked(Gfn gfn, Order order, u64 budget);
   void file(mm::Folio folio, bool is_zero);
-  void take(mm::Folio folio) override { file(std::move(folio), false); }
+  void take(mm::Folio folio) override;
+  [[nodiscard]] mm::Folio take_soiled();
+  bool clean_some(u64& budget);
 
   mutable SpinLock<LockRank::pod> lock_;
   p2m::P2m& p2m_;
@@ -136,6 +138,8 @@ class Pod final : private p2m::FolioSink {
   u64 maximum_ = 0;
   Change change_;
   std::array<Gfn, p2m::k_leaf_levels> cursors_{};  ///< one for each order's sweep
+  u32 soiled_ = mm::k_no_frame;            ///< folios that moves have left, to be zeroed; chained by Frame::next
+  u64 soiled_frames_ = 0;
   Search search_{};                        ///< of faults that found the cache empty
   bool starved_[p2m::k_leaf_levels] = {};  ///< a promotion to that level wanted for a folio
   std::optional<Search> idle_;             ///< tidy()'s own look, when something is pending
