@@ -91,7 +91,9 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   u64 now_ns() const override;
 
  private:
-  void keep_deadline();
+  // Apart, so that the hot paths save no registers for them.
+  [[gnu::noinline]] void keep_deadline();
+  [[gnu::noinline]] void log_unknown_port(u16 port, unsigned size, bool is_write);
 
   DomainId id_;
   usize module_;
