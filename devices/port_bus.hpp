@@ -61,8 +61,8 @@ class PortBus {
   };
 
   [[nodiscard]] unsigned slot_of(u32 port) const { return port < k_ports ? map_[port] : 0; }
-  static constexpr std::array<u32, 5> k_masks{0, 0xFF, 0xFFFF, 0, 0xFFFF'FFFF};
-  /// The bits of 1, 2 or 4 bytes.
+  static constexpr std::array<u32, 8> k_masks{0, 0xFF, 0xFFFF, 0, 0xFFFF'FFFF};
+  /// The bits of 1, 2 or 4 bytes; nothing for what three bits of an exit's information could say besides.
   [[nodiscard]] static u32 mask_of(unsigned size) { return k_masks[size]; }
   /// Does one slot take the whole access as it is?
   [[nodiscard]] bool whole(unsigned slot, u16 port, unsigned size) const;
