@@ -65,18 +65,17 @@ void Domain::advance_devices(u64 uptime_ns) {
 
 u32 Domain::port_read(u16 port, unsigned size) {
   const u32 value = board_.read(port, size);
-  keep_deadline();  // a read can arm a device too: RTC register C lets the next interrupt come
+  if (board_.deadline_changed()) [[unlikely]] keep_deadline();  // a read can arm a device too: RTC register C lets the next interrupt come
   return value;
 }
 
 void Domain::port_write(u16 port, unsigned size, u32 value) {
   board_.write(port, size, value);
-  keep_deadline();
+  if (board_.deadline_changed()) [[unlikely]] keep_deadline();
 }
 
-/// The guest has accessed a device: if that may have changed when one wants to be called, the timer has to know.
+/// The guest has accessed a device, which may have changed when one wants to be called: the timer has to know.
 void Domain::keep_deadline() {
-  if (!board_.deadline_changed()) [[likely]] return;
   if (const std::optional<u64> deadline = next_deadline()) timer_needed(*deadline);
 }
 
@@ -119,6 +118,10 @@ void Domain::debug_exit(u32 code) {
 }
 
 void Domain::unknown_port(u16 port, unsigned size, bool is_write) {
+  if (log::level() >= log::Level::debug) [[unlikely]] log_unknown_port(port, size, is_write);
+}
+
+void Domain::log_unknown_port(u16 port, unsigned size, bool is_write) {
   log::debug("{}: unknown port {:x}, {} of {} bytes", name(), port, is_write ? "write" : "read", size);
 }
 }  // namespace octavo::domain

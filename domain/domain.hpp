@@ -120,7 +120,9 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   u64 now_ns() const override;
 
  private:
-  void keep_deadline();
+  // Apart, so that the hot paths save no registers for them.
+  [[gnu::noinline]] void keep_deadline();
+  [[gnu::noinline]] void log_unknown_port(u16 port, unsigned size, bool is_write);
   [[nodiscard]] vcpu::MemoryVerdict populate(Gfn gfn);
   [[nodiscard]] bool is_ram_range(Gfn gfn, u64 count) const;
   [[nodiscard]] i64 resize(arch::GuestRegisters& regs, bool more);
