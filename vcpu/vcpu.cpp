@@ -25,7 +25,6 @@ Vcpu::Vcpu(arch::GuestContext& context, Environment& environment, mm::TagUsers& 
 /// Here, and not with the other exits, to become part of the loop: with an emulated PC it is the hottest exit of all.
 [[gnu::always_inline]] inline void Vcpu::on_port_io(const Exit& exit) {
   const arch::PortAccess& io = exit.io;
-  if (io.is_string) [[unlikely]] return on_string_io(exit);
   u64& rax = context_.regs[Gpr::rax];
   if (io.is_in) {
     const u32 value = environment_.port_read(io.port, io.size);
@@ -57,8 +56,12 @@ SliceEnd Vcpu::run() {
       case ExitKind::nmi: return SliceEnd::interrupted;
       case ExitKind::interrupt_window: ++counters_.interrupt_windows; break;
       case ExitKind::port_io:
-        on_port_io(exit);
-        if (waiting_) [[unlikely]] return SliceEnd::waiting;
+        if (exit.io.is_string) [[unlikely]] {
+          on_string_io(exit);
+          if (waiting_) return SliceEnd::waiting;
+        } else {
+          on_port_io(exit);
+        }
         break;
       case ExitKind::cpuid: on_cpuid(exit); break;
       case ExitKind::read_msr: on_read_msr(exit); break;
