@@ -59,6 +59,11 @@ std::optional<u64> Domain::next_deadline() {
 }
 
 void Domain::advance_devices(u64 uptime_ns) {
+  for (usize which = 0; which < std::size(late_clocks_); ++which) {
+    if (const std::optional<Gpa> gpa = std::exchange(late_clocks_[which], std::nullopt)) [[unlikely]] {
+      clock_page(vcpu_, *gpa, static_cast<vcpu::ClockPage>(which));
+    }
+  }
   const std::optional<u64> deadline = next_deadline();
   if (deadline && *deadline <= uptime_ns) board_.advance();
 }
@@ -91,6 +96,11 @@ void Domain::clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) {
     return vcpu::publish(memory_, gpa, clock_.update(vcpu.guest_tsc(), now_ns()));
   };
   const Result<> done = publish();
+  // Its page has still to be found: when this domain has its turn again.
+  if (!done && (done.error() == Error::again || done.error() == Error::out_of_memory)) {
+    late_clocks_[static_cast<usize>(which)] = gpa;
+    return;
+  }
   // Once: a guest can do it in a loop.
   if (!done && !std::exchange(clock_page_failed_, true)) log::warning("{}: clock page at guest-physical {:x}: {}", name(), gpa, done.error());
 }

@@ -67,9 +67,7 @@ Result<> Domain::bring_in(Gpa gpa, u64 size) {
   if (size == 0) return {};
   if (!range_within(gpa.value(), size, to_gpa(p2m_.limit()).value())) return fail(Error::out_of_range);
   for (Gfn gfn = to_gfn(gpa); gfn <= to_gfn(gpa + (size - 1)); gfn += 1) {
-    while (p2m_.lookup(gfn).type == p2m::Type::pod) {
-      if (const Result<void> populated = pod_.populate(gfn); !populated && populated.error() != Error::again) return populated;
-    }
+    if (p2m_.lookup(gfn).type == p2m::Type::pod) OCTAVO_TRY(pod_.populate(gfn));
   }
   return {};
 }

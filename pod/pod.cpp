@@ -9,7 +9,7 @@ namespace octavo::pod {
 using p2m::Type;
 
 namespace {
-/// How many looks for zero memory one fault may take: 8 MiB read through, or so.
+/// How many looks for zero memory one fault may take: 8 MiB read through, and 2 MiB more for one that has begun.
 constexpr u64 k_looks = 1u << 11;
 }  // namespace
 
@@ -30,7 +30,7 @@ bool Pod::destroy_some(u64 budget) {
   LockGuard guard(lock_);
   if (machine_ == nullptr) return true;
   change_ = {};
-  for (; soiled_ != mm::k_no_frame && budget > 0; --budget) take_soiled().reset();
+  for (soiled_done_ = 0; soiled_ != mm::k_no_frame && budget > 0; --budget) take_soiled().reset();
   cache_.give_back(cache_.frames(), budget);
   if (cache_.frames() > 0 || soiled_ != mm::k_no_frame) return false;
   target_ = pending_ = maximum_ = 0;
@@ -183,16 +183,23 @@ void Pod::file(mm::Folio folio, bool is_zero) {
   pending_ -= cache_.give_back(pending_);
 }
 
-/// A move can leave a gigabyte at once, which must not be zeroed at once: tidy() and faults that find the cache empty do it bit by bit.
+/// A move, or a guest that gives memory up, can leave gigabytes at once, which must not be zeroed at once: tidy() and faults that find the cache empty do it bit by bit.
 void Pod::take(mm::Folio folio) {
   const u64 frames = folio.order().frames();
   if (pending_ >= frames) {
     pending_ -= frames;
     return;  // the handle's end returns it to the machine
   }
+  // Behind the first, which may be zero in part.
+  mm::Folio first = soiled_ != mm::k_no_frame && soiled_done_ > 0 ? take_soiled() : mm::Folio{};
+  put_soiled(std::move(folio));
+  if (first) put_soiled(std::move(first));
+}
+
+void Pod::put_soiled(mm::Folio folio) {
+  soiled_frames_ += folio.order().frames();
   mm::Frame& frame = *machine_->table().find(std::move(folio).keep());
   frame.next = std::exchange(soiled_, machine_->table().index_of(frame));
-  soiled_frames_ += frames;
 }
 
 mm::Folio Pod::take_soiled() {
@@ -203,13 +210,21 @@ mm::Folio Pod::take_soiled() {
   return mm::Folio{*machine_, machine_->table().mfn_of(frame), state.order(), state.references()};
 }
 
-/// Zeroes what moves have left until the budget is used up, one folio at least, and files it; false when there is none.
+/// Zeroes what was left soiled until the budget is used up, 2 MiB at least, and files it; false when there is none.
 bool Pod::clean_some(u64& budget) {
   if (soiled_ == mm::k_no_frame) return false;
   while (soiled_ != mm::k_no_frame && budget > 0) {
     mm::Folio folio = take_soiled();
-    budget -= std::min(budget, folio.order().frames());
-    file(std::move(folio), false);
+    const Order piece = std::min(folio.order(), k_order_2m);
+    mm::zero_frames(folio.mfn() + soiled_done_, piece);
+    soiled_done_ += piece.frames();
+    budget -= std::min(budget, piece.frames());
+    if (soiled_done_ < folio.order().frames()) {  // a larger one goes back to the front
+      put_soiled(std::move(folio));
+      continue;
+    }
+    soiled_done_ = 0;
+    file(std::move(folio), true);
   }
   return true;
 }
@@ -311,7 +326,8 @@ Result<u64> Pod::decrease(Gfn gfn, u64 count, u64 budget) {
     const Order order = p2m_.configuration().orders.largest(at.value(), rest);
     Result<p2m::Taken> taken = p2m_.take_out(at, order, Type::invalid);
     if (!taken) return done > 0 ? Result<u64>{done} : fail(taken.error());
-    file(std::move(taken->folio), false);
+    if (order == k_order_4k) file(std::move(taken->folio), false);
+    else take(std::move(taken->folio));
     done += order.frames();
   }
   return done;

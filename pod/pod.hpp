@@ -126,6 +126,7 @@ class Pod final : private p2m::FolioSink {
   [[nodiscard]] Result<void> promote_locked(Gfn gfn, Order order, u64 budget);
   void file(mm::Folio folio, bool is_zero);
   void take(mm::Folio folio) override;
+  void put_soiled(mm::Folio folio);
   [[nodiscard]] mm::Folio take_soiled();
   bool clean_some(u64& budget);
 
@@ -138,8 +139,9 @@ class Pod final : private p2m::FolioSink {
   u64 maximum_ = 0;
   Change change_;
   std::array<Gfn, p2m::k_leaf_levels> cursors_{};  ///< one for each order's sweep
-  u32 soiled_ = mm::k_no_frame;            ///< folios that moves have left, to be zeroed; chained by Frame::next
+  u32 soiled_ = mm::k_no_frame;            ///< folios to be zeroed before the cache can have them; chained by Frame::next
   u64 soiled_frames_ = 0;
+  u64 soiled_done_ = 0;                    ///< frames of the first that are zero already
   Search search_{};                        ///< of faults that found the cache empty
   bool starved_[p2m::k_leaf_levels] = {};  ///< a promotion to that level wanted for a folio
   std::optional<Search> idle_;             ///< tidy()'s own look, when something is pending

@@ -43,6 +43,8 @@ bool is_zero(Mfn mfn, Order order, u64& budget) {
 
 bool Pod::try_reclaim(Gfn gfn, Order order, const p2m::Translation& there, u64& budget) {
   const bool unwritten = !there.dirty && !there.written;
+  // A gigabyte is read through only by who has the time; otherwise the round for 2M finds the same, and the cache merges it.
+  if (!unwritten && order > k_order_2m && budget < order.frames()) return false;
   if (!unwritten) {
     const mm::ReadSection section;
     if (p2m_.lookup(gfn).mfn != there.mfn || !seems_zero(there.mfn, order)) return false;
