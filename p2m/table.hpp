@@ -15,7 +15,11 @@ class Table {
   explicit Table(Mfn mfn) : mfn_(mfn), entries_(mfn) {}
   [[nodiscard]] Mfn mfn() const { return mfn_; }
 
-  [[nodiscard]] u64 load(unsigned index) const { return at(index).load(std::memory_order_acquire); }
+  [[nodiscard]] u64 load(unsigned index) const {
+    const u64 value = at(index).load(std::memory_order_acquire);
+    arch::observe_entry_load();
+    return value;
+  }
   /// For an entry that is not present: no hardware writes to it.
   void store(unsigned index, u64 value) const {
     const u64 old = load(index);
