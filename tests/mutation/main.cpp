@@ -21,7 +21,7 @@ std::vector<std::string> executables() {
   return paths;
 }
 
-/// One line on a terminal, written over and over; elsewhere about twenty lines in all.
+/// One line on a terminal, written over and over; elsewhere about twenty lines in all, and those that lived.
 void show_progress(std::size_t done, std::size_t total, const std::string& what) {
   if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r{}/{} {}\033[K", done, total, what);
   else if (done == total || done % (total / 20 + 1) == 0) fmt::print(stderr, "{}/{} {}\n", done, total, what);
@@ -79,7 +79,9 @@ int main(int argc, char** argv) {
     std::size_t done = 0;
     const auto verdicts = run(options, tests, mutants, [&](const Verdict& verdict) {
       ++done;
-      show_progress(done, mutants.size(), fmt::format("{}:{}: {}", verdict.site.file, verdict.site.line, to_string(verdict.fate)));
+      const std::string what = fmt::format("{}:{}: {}", verdict.site.file, verdict.site.line, to_string(verdict.fate));
+      if (!is_killed(verdict.fate) && isatty(STDERR_FILENO) == 0) fmt::print(stderr, "{}/{} {}: {}: {}\n", done, mutants.size(), what, verdict.site.function, verdict.site.what);
+      else show_progress(done, mutants.size(), what);
     });
     if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\033[K");
     fmt::print("{} mutants against {} test cases; {} cases of each property, seed {}\n", mutants.size(), tests.size(), options.cases, options.seed);

@@ -235,3 +235,76 @@ TEST_CASE("F3: a handle in the middle of a folio, or over less than it, does not
   static_cast<void>(std::move(middle).keep());
   static_cast<void>(std::move(smaller).keep());
 }
+
+TEST_CASE("F2: what was used merges with the clean memory beside it again") {
+  FolioWorld world;
+  const auto blocks = world.machine.statistics().free_blocks;
+  {
+    const mm::Folio one = world.allocate(k_order_4k);
+    const mm::Folio two = world.allocate(Order{5});
+    CHECK(world.machine.statistics().free_blocks != blocks);
+  }
+  CHECK(world.machine.statistics().free_blocks == blocks);
+}
+
+TEST_CASE("F2: the frame table goes where it breaks nothing: another range, or the other end") {
+  constexpr u64 k_gib = u64{1} << 30;
+  const auto range = [](u64 base, u64 end) { return arch::MemoryRange{Hpa{base}, end - base}; };
+  const std::vector<arch::MemoryRange> maps[] = {{range(k_gib, 3 * k_gib), range(4 * k_gib + k_mib, 4 * k_gib + 200 * k_mib)},
+                                                 {range(k_gib, 3 * k_gib + 64 * k_mib)},
+                                                 {range(k_gib - 64 * k_mib, 3 * k_gib)},
+                                                 {range(0, k_mib), range(k_gib, 3 * k_gib + 64 * k_mib)}};
+  for (const auto& map : maps) {
+    model::SimulatedMachine simulated(8 * k_gib);
+    mm::Machine machine;
+    REQUIRE(machine.initialize(map, map));
+    const auto statistics = machine.statistics();
+    CHECK(statistics.free_blocks[18] == 2);
+    u64 frames = 0;
+    for (const auto& ram : map) frames += ram.size >> k_page_shift;
+    CHECK(statistics.total_frames + statistics.table_frames == frames);
+    CHECK(statistics.free_frames() == statistics.total_frames);
+  }
+}
+
+TEST_CASE("F2: a range that is as large as the table is enough for it, one that is smaller is not") {
+  const auto range = [](u64 base, u64 end) { return arch::MemoryRange{Hpa{base}, end - base}; };
+  model::SimulatedMachine simulated(64 * k_mib);
+  const std::vector<arch::MemoryRange> ram{range(0, 64 * k_mib)};  // 16384 frames: 64 frames of table
+  for (const u64 frames : {u64{63}, u64{64}}) {
+    mm::Machine machine;
+    const std::vector<arch::MemoryRange> free{range(k_mib, k_mib + frames * k_page_size)};
+    const Result<void> done = machine.initialize(ram, free);
+    CHECK(done.has_value() == (frames == 64));
+    if (!done) CHECK(done.error() == Error::out_of_memory);
+    else CHECK(machine.statistics().total_frames == 0);
+  }
+}
+
+TEST_CASE("F2: memory is donated in the largest runs that its ends permit, and only what is RAM and nobody's") {
+  model::SimulatedMachine simulated(128 * k_mib);
+  mm::Machine machine;
+  const arch::MemoryRange ram[] = {{Hpa{0}, 32 * k_mib}, {Hpa{64 * k_mib}, 32 * k_mib}};
+  const arch::MemoryRange free[] = {{Hpa{0}, k_mib}};
+  REQUIRE(machine.initialize(ram, free));
+  REQUIRE(machine.donate(Mfn{0x1001}, 0x7FF));  // 1, 2, 4 ... 1024 frames, each once
+  const auto blocks = machine.statistics().free_blocks;
+  for (unsigned order = 0; order <= 10; ++order) CHECK(machine.folio_at(Mfn{0x1000 + (u64{1} << order)})->order == Order{order});
+  CHECK(blocks[11] == 0);
+  CHECK(machine.donate(Mfn{0x1FFF}, 2).error() == Error::out_of_range);  // its second frame is no RAM
+  CHECK(machine.donate(Mfn{0x3FFF}, 1).error() == Error::out_of_range);
+}
+
+TEST_CASE("F3: a count takes references up to its very limit") {
+  FolioWorld world;
+  mm::Folio folio = world.allocate(Order{1});
+  const Mfn mfn = folio.mfn();
+  std::vector<mm::Folio> held;
+  while (world.machine.folio_at(mfn)->references < mm::FrameState::k_max_references) {
+    auto more = world.machine.reference(mfn, k_order_4k, k_domain, FrameKind::guest);
+    if (!more) break;
+    held.push_back(std::move(*more));
+  }
+  CHECK(world.machine.folio_at(mfn)->references == mm::FrameState::k_max_references);
+  CHECK(world.machine.reference(mfn, k_order_4k, k_domain, FrameKind::guest).error() == Error::overflow);
+}

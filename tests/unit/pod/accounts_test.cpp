@@ -170,3 +170,31 @@ TEST_CASE("D1: the cache gives the largest runs back first, and breaks one only 
   CHECK(cache.give_back(5000) == 2047);
   CHECK(cache.give_back(1) == 0);
 }
+
+TEST_CASE("D1: runs of two domains that lie side by side do not merge") {
+  World world(p2m::Paging::npt);
+  constexpr DomainId k_second{4};
+  pod::Cache first, second;
+  first.attach(world.machine, World::k_domain);
+  second.attach(world.machine, k_second);
+  // The two halves of one 2M run.
+  auto whole = world.machine.allocate(k_order_2m, World::k_domain, mm::FrameKind::guest);
+  REQUIRE(whole);
+  const Mfn head = std::move(*whole).keep();
+  REQUIRE(world.machine.carve(head, Order{8}, World::k_domain, [&](Mfn mfn, u64) { return mfn == head ? 1u : 0u; }));
+  mm::Folio lower(world.machine, head, Order{8});
+  REQUIRE(lower);
+  std::vector<mm::Folio> others;
+  auto upper = world.machine.allocate(Order{8}, k_second, mm::FrameKind::guest);
+  while (upper && upper->mfn() != head + 256) {
+    others.push_back(std::move(*upper));
+    upper = world.machine.allocate(Order{8}, k_second, mm::FrameKind::guest);
+  }
+  REQUIRE(upper);
+  REQUIRE(second.add(*upper));
+  REQUIRE(first.add(lower));
+  CHECK(first.frames() == 256);
+  CHECK(second.frames() == 256);
+  CHECK(first.get(k_order_2m).error() == Error::out_of_memory);
+  CHECK(world.machine.folio_at(head + 256)->owner == k_second);
+}
