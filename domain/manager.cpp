@@ -6,6 +6,7 @@
 
 #include "arch/x86/platform.hpp"
 #include "domain/build.hpp"
+#include "domain/events.hpp"
 #include "domain/main_loop.hpp"
 #include "lib/log.hpp"
 #include "lib/never_destroyed.hpp"
@@ -14,6 +15,8 @@ namespace octavo::domain {
 namespace {
 constinit NeverDestroyed<Manager> the_manager;
 constinit Image image_being_built;  // 5 KiB: too much for a stack
+/// Frames, tables or entries of a birth or an end between two looks at the other domains (P15).
+constexpr u64 k_piece = 2048;
 /// How often the guest left and why, in one line: the first thing to look at when a guest was slow.
 void log_exits(const Domain& domain) {
   const vcpu::VcpuCounters& counters = domain.vcpu().counters();
@@ -109,17 +112,29 @@ Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts
                                          .paging = machine_.paging,
                                          .orders = leaf_orders(image, machine_.leaves_1g),
                                          .tag = arch::TlbTag{tag_of_slot},
-                                         .table_frames = needs.table_frames,
+                                         .table_frames = std::min(needs.table_frames, k_piece),
                                          .levels = 4,
                                          .machine_limit = Mfn{u64{1} << (machine_.physical_bits - k_page_shift)}};
   slot.domain = domain;
   slot.memory = std::move(memory);
   Result<void> built = domain->p2m().initialize(mm::machine(), configuration);
-  if (built) built = fill_memory(*domain, image, file);
+  if (built) {
+    Birth birth(*domain, image, configuration.table_frames, file);
+    u64 told = 0;  // gibibytes of memory
+    while (!(built = birth.some(k_piece)) && built.error() == Error::again) {
+      meanwhile_();
+      const u64 now = birth.done() >> k_order_1g.value();
+      if (now == told || needs.memory_frames >> k_order_1g.value() < 2) continue;
+      told = now;
+      log::info("{}: {} of {} MiB", domain->name(), birth.done() >> 8, needs.memory_frames >> 8);
+    }
+  }
   if (!built) {
     destroy(*domain);
     return refuse(module, built.error(), "its memory: {}", built.error());
   }
+  domain->start();
+  events().note(domain->name(), to_string(domain->state()));
   set_first_registers(context, image.registers);
   context.set_nested_root(domain->p2m().root(), configuration.tag);
   log::info("{}: domain {} runs, {} MiB, from {}", domain->name(), id, needs.memory_frames >> 8, file);
@@ -130,6 +145,8 @@ void Manager::destroy(Domain& domain) {
   for (Slot& slot : slots_) {
     if (slot.domain != &domain) continue;
     forget(domain);
+    domain.end(Ending::destroyed);
+    while (!domain.pod().destroy_some(k_piece) || !domain.p2m().destroy_some(k_piece)) meanwhile_();
     const Order order = slot.memory.order();
     slot.domain = nullptr;
     domain.~Domain();
@@ -142,6 +159,7 @@ void Manager::destroy(Domain& domain) {
 void Manager::settle(Domain& domain) {
   console().flush_guest_line(domain.name(), domain.console_line());
   log::info("{}: {}{}", domain.name(), to_string(domain.ending()), domain.passed() ? "" : ", which is a failure");
+  events().note(domain.name(), to_string(domain.ending()));
   log_exits(domain);
   if (!domain.passed()) note_failure();
   Policy policy = Policy::destroy;
@@ -168,6 +186,14 @@ void Manager::restart(Domain& domain) {
   const Result<Domain*> again = create(module, quick_restarts);
   if (!again) note_failure();
   else if (focused) give_focus(**again);
+}
+
+Result<pod::Pod::Reply> Manager::set_target(Domain& domain, u64 frames) {
+  for (;;) {
+    const Result<pod::Pod::Reply> reply = domain.pod().set_target(frames, k_piece);
+    if (reply || reply.error() != Error::again) return reply;
+    meanwhile_();
+  }
 }
 
 Domain* Manager::find(std::string_view name_or_id) {

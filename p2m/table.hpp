@@ -37,7 +37,10 @@ class Table {
     arch::observe_entry_store(&entries_[index], old, old | bits);
   }
   /// For a table that is not linked yet.
-  void prepare(unsigned index, u64 value) const { entries_[index] = value; }
+  void prepare(unsigned index, u64 value) const {
+    arch::observe_entry_prepare();
+    entries_[index] = value;
+  }
 
  private:
   [[nodiscard]] std::atomic_ref<u64> at(unsigned index) const { return std::atomic_ref<u64>(entries_[index]); }

@@ -3,6 +3,7 @@
 // step: audit clean, reference walk equal to lookup, no stale translation, accounts exact.
 #pragma once
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "mm/machine.hpp"
 #include "p2m/p2m.hpp"
@@ -38,6 +39,15 @@ struct World {
     REQUIRE(folio);
     REQUIRE(p2m.set(gfn, folio->mfn(), order, type));
     return folio->mfn();
+  }
+
+  /// All that the machine has left.
+  [[nodiscard]] std::vector<mm::Folio> hoard() {
+    std::vector<mm::Folio> all;
+    for (unsigned order = mm::k_orders; order-- > 0;) {
+      while (auto folio = machine.allocate(Order{order}, DomainId::hypervisor, mm::FrameKind::hypervisor, mm::Contents::any)) all.push_back(std::move(*folio));
+    }
+    return all;
   }
 
   /// lookup() and the manuals agree about gfn. Returns a description of the difference, or nothing.

@@ -56,6 +56,7 @@ class Guest {
   }
 
   std::optional<u64> reach(u64 gfn, bool write) {
+    u64 searches = 0;
     for (int faults = 0; faults < 3; ++faults) {
       if (const auto mfn = world_.tlb0.access(world_.root(), gfn, write)) return mfn;
       const Type type = world_.p2m.lookup(Gfn{gfn}).type;
@@ -65,7 +66,9 @@ class Guest {
         return std::nullopt;
       }
       const auto populated = pod_.populate(Gfn{gfn});
-      if (!populated) {
+      if (!populated && populated.error() == Error::again && ++searches < 3 * k_maximum / 1000 + 8) {
+        faults = 0;
+      } else if (!populated) {
         RC_ASSERT(populated.error() == Error::out_of_memory);
         RC_ASSERT(pod_.accounts().cached() == 0u);
         return std::nullopt;
