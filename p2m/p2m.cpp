@@ -250,6 +250,7 @@ void P2m::split(const Slot& slot, SplitCause cause) {
   const u64 old = replace(slot, format_->encode(TableLink{.table = *taken, .accessed = leaf.accessed}));
   if (const u64 late = old & ~slot.entry & marks; format_->is_present(old) && late != 0) {
     for (unsigned i = 0; i < k_entries; ++i) below.set_bits(i, late);
+    slot.table.set_bits(slot.index, late & format_->accessed);  // ageing passes by a table whose entry is not accessed
   }
   if (is_mapped(leaf.type)) ++statistics_.splits[static_cast<usize>(cause)];
 }
