@@ -267,11 +267,14 @@ void P2m::put_entry(Gfn gfn, unsigned level, u64 entry, SplitCause cause) {
   const Slot slot = descend(gfn, level, cause);
   const u64 old = replace(slot, entry);
   if (!format_->is_present(old)) return;
-  const bool same_frame = !format_->is_table(old, level) && format_->is_present(entry) && Format::mfn_of(old) == Format::mfn_of(entry);
-  if (same_frame) {
-    const u64 kept = (format_->accessed | format_->dirty | Format::k_written) & old & ~entry;
-    if (kept != 0) slot.table.set_bits(slot.index, kept);
+  u64 kept = 0;
+  if (format_->is_table(old, level)) {
+    // Its leaves may have mapped the same frames, and who writes through them is known after the flush only: count it as written.
+    if (is_own_memory(entry, level)) kept = Format::k_written;
+  } else if (format_->is_present(entry) && Format::mfn_of(old) == Format::mfn_of(entry)) {
+    kept = (format_->accessed | format_->dirty | Format::k_written) & old & ~entry;
   }
+  if (kept != 0) slot.table.set_bits(slot.index, kept);
   note_changed(gfn, order_of_level(level).frames());
   release(gfn, level, old);
 }

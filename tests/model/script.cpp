@@ -58,14 +58,18 @@ p2m::OrderSet orders_of(u64 choice) {
   if (choice == 1) return {k_order_4k, k_order_2m};
   return p2m::k_all_orders;
 }
-/// One gigabyte's folio, or three.
-u64 bytes_of(u64 choice) { return u64{choice == 0 ? 4u : 2u} << 30; }
+/// Three gigabytes' folios, one, or none, which is quick to make.
+u64 bytes_of(MemoryScript::Kind kind, u64 setup) {
+  if (kind == MemoryScript::Kind::pod && (setup >> 24 & 7) == 7) return u64{2} << 30;
+  const u64 choice = setup >> 32 & 7;
+  return choice == 0 ? u64{4} << 30 : choice < 4 ? u64{2} << 30 : u64{256} << 20;
+}
 }  // namespace
 
 MemoryScript::MemoryScript(Kind kind, p2m::Paging paging, u64 setup)
     : kind_(kind),
       guest_frames_(kind == Kind::plain ? 3 * k_1g : k_1g + 3 * k_2m + 5),
-      world_(paging, bytes_of(setup >> 32 & 7), std::array<u64, 4>{12, 40, 40, 400}[setup >> 8 & 3], orders_of(setup & 7)),
+      world_(paging, bytes_of(kind, setup), std::array<u64, 4>{12, 40, 40, 400}[setup >> 8 & 3], orders_of(setup & 7)),
       pod_(world_.p2m),
       word_index_(std::array<u64, 4>{0, 37, 100, 511}[setup >> 16 & 3]) {
   for (const Operation& operation : k_operations) {
