@@ -118,13 +118,13 @@ TEST_CASE("P3, P12, D3-D5: processors in the guest and lock-free readers against
 
   arch::set_cpu_index(k_guests);
   std::mt19937_64 random(99);
-  std::array<u64, 8> done{};
-  // 1500 rounds, and as many more as it takes for each operation to have met something to do: that is up to the threads' luck.
-  constexpr unsigned wanted[] = {0, 3, 4, 5, 6, 7};
+  std::array<u64, 10> done{};
+  // 3000 rounds, and as many more as it takes for each operation to have met something to do: that is up to the threads' luck.
+  constexpr unsigned wanted[] = {0, 3, 4, 5, 6, 7, 8};
   const auto each_worked = [&] { return std::ranges::all_of(wanted, [&](unsigned what) { return done[what] > 0; }); };
-  for (int round = 0; round < 1500 || (round < 150'000 && !each_worked()); ++round) {
+  for (int round = 0; round < 3000 || (round < 150'000 && !each_worked()); ++round) {
     const u64 base = random() % 16 * k_2m;
-    const unsigned what = static_cast<unsigned>(random() % 8);
+    const unsigned what = static_cast<unsigned>(random() % 10);
     bool worked = false;
     switch (what) {
       case 0: worked = p2m.change_type(Gfn{base + 5}, 1, Type::ram_rw, Type::ram_ro) && p2m.change_type(Gfn{base + 5}, 1, Type::ram_ro, Type::ram_rw); break;
@@ -134,6 +134,10 @@ TEST_CASE("P3, P12, D3-D5: processors in the guest and lock-free readers against
       case 4: worked = pod.decrease(Gfn{base + 64 + 32}, 8).has_value() && pod.add_entries(Gfn{base + 64 + 32}, 8).has_value(); break;
       case 5: worked = pod.set_target(10 * k_2m + random() % (2 * k_2m)).has_value(); break;
       case 6: worked = p2m.change_type(Gfn{0}, k_frames, Type::ram_rw, Type::log_dirty).has_value(); break;
+      case 8:  // the frames that no guest writes to: unlinked by somebody else than a balloon, and given back
+        worked = p2m.set_hole(Gfn{base + 256 + 8}, 48, Type::invalid).has_value() && pod.add_entries(Gfn{base + 256 + 8}, 48).has_value();
+        break;
+      case 9: worked = p2m.promote(Gfn{base}, k_order_2m).has_value(); break;  // in place
       default: worked = p2m.change_type(Gfn{0}, k_frames, Type::log_dirty, Type::ram_rw).has_value(); break;
     }
     if (worked) ++done[what];
