@@ -1,42 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/build.hpp"
 
-#include "lib/crc32.hpp"
+#include <algorithm>
+
 #include "lib/log.hpp"
-#include "p2m/backing.hpp"
 
 namespace octavo::domain {
-namespace {
-
-Result<void> copy_segment(Domain& domain, const Image& image, usize index, std::string_view file) {
-  const ImageSegment& segment = image.segments()[index];
-  Crc32 crc;
-  for (u64 done = 0; done < segment.data.size();) {
-    const u64 size = std::min(k_page_size, segment.data.size() - done);
-    const auto piece = segment.data.subspan(done, size);
-    crc.update(piece);
-    OCTAVO_TRY(domain.guest_memory().write(segment.gpa + done, {reinterpret_cast<const u8*>(piece.data()), piece.size()}));
-    done += size;
-  }
-  if (const auto same = check_crc(image, index, crc.value()); !same) {
-    char text[160];
-    BufferSink why{text};
-    format_error(why, same.error());
-    log::error("domain image {}: {}", file, why.view());
-    return fail(same.error().code);
-  }
-  return {};
-}
-}  // namespace
-
 Needs needs_of(const Image& image) {
   p2m::FrameRange ranges[OCTAVO_IMAGE_MAX_RANGES];
   usize count = 0;
   Needs needs;
   for (const ImageRange& range : image.ranges()) {
     ranges[count++] = {to_gfn(range.base), range.size >> k_page_shift};
-    needs.memory_frames += range.size >> k_page_shift;
   }
+  needs.memory_frames = image.config.memory >> k_page_shift;
+  needs.maximum_frames = image.config.maximum_memory >> k_page_shift;
   needs.table_frames = p2m::table_frames_for({ranges, count});
   return needs;
 }
@@ -47,18 +25,90 @@ p2m::OrderSet leaf_orders(const Image& image, bool machine_has_1g) {
   return {k_order_4k};
 }
 
-Result<void> fill_memory(Domain& domain, const Image& image, std::string_view file) {
-  p2m::Backing total;
-  for (const ImageRange& range : image.ranges()) {
-    const p2m::Backing part = OCTAVO_TRY(p2m::populate_ram(domain.p2m(), mm::machine(), to_gfn(range.base), range.size >> k_page_shift));
-    for (usize i = 0; i < 3; ++i) {
-      total.asked[i] += part.asked[i];
-      total.backed[i] += part.backed[i];
-    }
+Birth::Birth(Domain& domain, const Image& image, u64 tables, std::string_view file)
+    : domain_(domain), image_(image), needs_(needs_of(image)), file_(file), tables_(tables) {
+  domain.set_memory_map(image.ranges());
+}
+
+u64 Birth::done() const {
+  const pod::Accounts accounts = domain_.pod().accounts();
+  return accounts.populated + accounts.cached();
+}
+
+Result<void> Birth::some(u64 budget) {
+  OCTAVO_TRY(tables(budget));
+  if (!has_memory_) OCTAVO_TRY(needs_.memory_frames < needs_.maximum_frames ? mark_ranges(budget) : back_ranges(budget));
+  has_memory_ = true;
+  return segments(budget);
+}
+
+Result<void> Birth::tables(u64& budget) {
+  while (tables_ < needs_.table_frames) {
+    const u64 more = std::min(budget, needs_.table_frames - tables_);
+    if (more == 0) return fail(Error::again);
+    OCTAVO_TRY(domain_.p2m().reserve_tables(more));
+    tables_ += more;
+    budget -= more;
   }
-  log::info("{}: memory asked for and backed: 1G {} {}, 2M {} {}, 4K {} {}", domain.name(), total.asked[2], total.backed[2],
-            total.asked[1], total.backed[1], total.asked[0], total.backed[0]);
-  for (usize i = 0; i < image.segments().size(); ++i) OCTAVO_TRY(copy_segment(domain, image, i, file));
+  return {};
+}
+
+/// All of it at once.
+Result<void> Birth::back_ranges(u64& budget) {
+  for (;;) {
+    OCTAVO_TRY(population_.some(domain_.p2m(), mm::machine(), budget));
+    for (usize i = 0; i < p2m::k_leaf_levels; ++i) {
+      total_.asked[i] += population_.backing().asked[i];
+      total_.backed[i] += population_.backing().backed[i];
+    }
+    if (range_ == image_.ranges().size()) break;
+    const ImageRange& range = image_.ranges()[range_++];
+    population_ = {to_gfn(range.base), range.size >> k_page_shift};
+  }
+  OCTAVO_TRY(domain_.pod().initialize(mm::machine(), 0, needs_.maximum_frames));
+  OCTAVO_TRY(domain_.pod().set_target(needs_.memory_frames));
+  log::info("{}: memory asked for and backed: 1G {} {}, 2M {} {}, 4K {} {}", domain_.name(), total_.asked[2], total_.backed[2],
+            total_.asked[1], total_.backed[1], total_.asked[0], total_.backed[0]);
+  return {};
+}
+
+/// So much is claimed; the guest gets it where it touches memory.
+Result<void> Birth::mark_ranges(u64& budget) {
+  if (range_ == 0) OCTAVO_TRY(domain_.pod().initialize(mm::machine(), 0, needs_.maximum_frames));
+  for (; range_ < image_.ranges().size(); ++range_) {
+    const ImageRange& range = image_.ranges()[range_];
+    OCTAVO_TRY(domain_.pod().add_entries(to_gfn(range.base), range.size >> k_page_shift));
+  }
+  OCTAVO_TRY(domain_.pod().set_target(needs_.memory_frames, budget));
+  const pod::Accounts accounts = domain_.pod().accounts();
+  log::info("{}: populated on demand, {} of {} MiB; claimed: 1G {}, 2M {}, 4K {}", domain_.name(), needs_.memory_frames >> 8,
+            needs_.maximum_frames >> 8, accounts.cache[2] >> 18, accounts.cache[1] >> 9, accounts.cache[0]);
+  return {};
+}
+
+Result<void> Birth::segments(u64& budget) {
+  for (; segment_ < image_.segments().size(); ++segment_) {
+    const ImageSegment& segment = image_.segments()[segment_];
+    while (copied_ < segment.data.size()) {
+      if (budget == 0) return fail(Error::again);
+      --budget;
+      const u64 size = std::min(k_page_size, segment.data.size() - copied_);
+      const auto piece = segment.data.subspan(copied_, size);
+      crc_.update(piece);
+      OCTAVO_TRY(domain_.bring_in(segment.gpa + copied_, size));
+      OCTAVO_TRY(domain_.guest_memory().write(segment.gpa + copied_, {reinterpret_cast<const u8*>(piece.data()), piece.size()}));
+      copied_ += size;
+    }
+    if (const auto same = check_crc(image_, segment_, crc_.value()); !same) {
+      char text[160];
+      BufferSink why{text};
+      format_error(why, same.error());
+      log::error("domain image {}: {}", file_, why.view());
+      return fail(same.error().code);
+    }
+    copied_ = 0;
+    crc_ = {};
+  }
   return {};
 }
 

@@ -26,6 +26,8 @@ struct Command {
 [[nodiscard]] Domain* named_domain(Words words, Answer& answer);
 /// Decimal, or hexadecimal behind 0x.
 [[nodiscard]] std::optional<u64> parse_number(std::string_view text);
+/// Bytes: a number, and K, M, G or T behind it for powers of 1024.
+[[nodiscard]] std::optional<u64> parse_size(std::string_view text);
 
 // commands_machine.cpp
 void help(Words words, Answer& answer);
@@ -50,4 +52,8 @@ void destroy(Words words, Answer& answer);
 void mem(Words words, Answer& answer);
 void p2m_leaves(Words words, Answer& answer);
 void audit(Words words, Answer& answer);
+
+// commands_pod.cpp
+void pod(Words words, Answer& answer);
+void target(Words words, Answer& answer);
 }  // namespace octavo::domain

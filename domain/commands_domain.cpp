@@ -14,6 +14,9 @@ void say(Answer& answer, Words words, std::string_view domain, std::string_view 
   answer.message(message.view());
 }
 
+constexpr const char* k_level_names[] = {"4k", "2m", "1g"};
+static_assert(std::size(k_level_names) == p2m::k_leaf_levels);
+
 const char* split_name(unsigned cause) {
   switch (static_cast<p2m::SplitCause>(cause)) {
     case p2m::SplitCause::set: return "set";
@@ -34,7 +37,8 @@ void list(Words words, Answer& answer) {
     answer.field("name", domain.name());
     answer.field("id", static_cast<u64>(domain.id()));
     answer.field("state", to_string(domain.state()));
-    answer.field_bytes("memory", domain.config().memory);
+    answer.field_bytes("memory", domain.pod().accounts().target << k_page_shift);
+    answer.field_bytes("maximum", domain.config().maximum_memory);
     answer.field("vcpus", u64{1});
     answer.field("exits", domain.vcpu().counters().total_exits());
     answer.field("image", manager().boot().modules[domain.module()].name);
@@ -128,6 +132,17 @@ void stats(Words words, Answer& answer) {
   row("injected", "exceptions", vcpu.injected_exceptions);
   row("injected", "windows", vcpu.interrupt_windows);
   row("hypercalls", "unknown", domain->unknown_hypercalls());
+  const MemoryFaults& faults = domain->memory_faults();
+  for (const auto& [counter, value] : {std::pair{"populated", faults.populated}, {"searched", faults.searched}, {"out-of-memory", faults.out_of_memory},
+                                       {"in-transit", faults.in_transit}, {"permitted", faults.permitted}, {"refused", faults.refused}}) {
+    row("faults", counter, value);
+  }
+  const pod::Statistics pod = domain->pod().statistics();
+  for (unsigned level = p2m::k_leaf_levels; level-- > 0;) row("populates", k_level_names[level], pod.populates[level]);
+  for (const auto& [counter, value] : {std::pair{"fallbacks", pod.fallbacks}, {"searches", pod.emergency_sweeps}, {"reclaimed-unwritten", pod.reclaimed_unwritten},
+                                       {"reclaimed-zero", pod.reclaimed_zero}, {"restored", pod.restored}}) {
+    row("pod", counter, value);
+  }
   constexpr const char* level_groups[] = {"leaves-4k", "leaves-2m", "leaves-1g"};
   static_assert(std::size(level_groups) == p2m::k_leaf_levels);
   for (unsigned level = p2m::k_leaf_levels; level-- > 0;) {
@@ -137,9 +152,8 @@ void stats(Words words, Answer& answer) {
     }
   }
   for (unsigned cause = 0; cause < p2m::k_split_causes; ++cause) row("splits", split_name(cause), p2m.splits[cause]);
-  constexpr const char* level_names[] = {"4k", "2m", "1g"};
-  for (unsigned level = p2m::k_leaf_levels; level-- > 1;) row("promotions", level_names[level], p2m.promotions[level]);
-  for (unsigned level = p2m::k_leaf_levels; level-- > 1;) row("by-copying", level_names[level], p2m.copied[level]);
+  for (unsigned level = p2m::k_leaf_levels; level-- > 1;) row("promotions", k_level_names[level], p2m.promotions[level]);
+  for (unsigned level = p2m::k_leaf_levels; level-- > 1;) row("by-copying", k_level_names[level], p2m.copied[level]);
   row("p2m", "collapses", p2m.collapses);
   row("p2m", "push-downs", p2m.push_downs);
   row("p2m", "in-transit", p2m.frames_in_transit);
@@ -169,6 +183,7 @@ void pause(Words words, Answer& answer) {
 void resume(Words words, Answer& answer) {
   Domain* const domain = named_domain(words, answer);
   if (domain == nullptr) return;
+  if (domain->state() == State::out_of_memory) return answer.failed(words[0], "it is out of memory; `target` gives it more");
   if (domain->state() != State::paused) return answer.failed(words[0], "it is not paused");
   domain->resume();
   say(answer, words, domain->name(), "resumed");

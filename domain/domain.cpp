@@ -10,7 +10,7 @@
 namespace octavo::domain {
 
 const char* to_string(State state) {
-  constexpr const char* names[] = {"running", "paused", "preserved", "ended"};
+  constexpr const char* names[] = {"building", "running", "paused", "out of memory", "preserved", "ended"};
   return names[static_cast<usize>(state)];
 }
 
@@ -84,27 +84,14 @@ void Domain::tsc_written(u64 before, u64 after) { clock_.move_tsc(before, after)
 
 void Domain::interrupt_delayed() { timer_needed(arch::uptime_ns() + k_interrupt_delay_ns); }
 
-vcpu::MemoryVerdict Domain::memory_fault(const arch::MemoryFault& fault) {
-  const p2m::Translation there = p2m_.lookup(to_gfn(fault.gpa));
-  if (there.type == p2m::Type::transit) return vcpu::MemoryVerdict::retry;  // it will be there when the move is done
-  const bool permitted = fault.write ? there.access.write : fault.fetch ? there.access.execute : there.access.read;
-  if (permitted) {  // a change of type that the tables do not show yet, or a stale translation
-    p2m_.push_down(to_gfn(fault.gpa));
-    return vcpu::MemoryVerdict::retry;
-  }
-  log::error("{}: no memory at guest-physical {:x} to {}{}{}", name(), fault.gpa,
-             fault.write ? "write" : fault.fetch ? "execute" : "read", fault.in_guest_tables ? ", for the guest's page tables" : "",
-             there.type == p2m::Type::invalid ? "" : ": what is there forbids it");
-  return vcpu::MemoryVerdict::stop;
-}
-
 void Domain::clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) {
-  Result<> done;
-  if (which == vcpu::ClockPage::wall_clock) {
-    done = vcpu::publish(memory_, gpa, vcpu::wall_clock(arch::wall_clock_seconds() * 1'000'000'000, now_ns()));
-  } else {
-    done = vcpu::publish(memory_, gpa, clock_.update(vcpu.guest_tsc(), now_ns()));
-  }
+  const auto publish = [&]() -> Result<> {
+    const bool is_wall_clock = which == vcpu::ClockPage::wall_clock;
+    OCTAVO_TRY(bring_in(gpa, is_wall_clock ? sizeof(vcpu::PvWallClock) : sizeof(vcpu::PvClock)));
+    if (is_wall_clock) return vcpu::publish(memory_, gpa, vcpu::wall_clock(arch::wall_clock_seconds() * 1'000'000'000, now_ns()));
+    return vcpu::publish(memory_, gpa, clock_.update(vcpu.guest_tsc(), now_ns()));
+  };
+  const Result<> done = publish();
   // Once: a guest can do it in a loop.
   if (!done && !std::exchange(clock_page_failed_, true)) log::warning("{}: clock page at guest-physical {:x}: {}", name(), gpa, done.error());
 }

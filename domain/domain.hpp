@@ -7,18 +7,35 @@
 #include "domain/console.hpp"
 #include "domain/guest_memory.hpp"
 #include "domain/image.hpp"
-#include "p2m/p2m.hpp"
+#include "pod/pod.hpp"
 #include "vcpu/kvm_clock.hpp"
 #include "vcpu/vcpu.hpp"
 
 namespace octavo::domain {
 
-enum class State : u8 { running, paused, preserved, ended };
+enum class State : u8 {
+  building,       ///< its memory is being got together
+  running,
+  paused,
+  out_of_memory,  ///< its vCPU waits until the target is raised (D7)
+  preserved,
+  ended,
+};
 [[nodiscard]] const char* to_string(State state);
 
 /// How a guest ended.
 enum class Ending : u8 { none, powered_off, reset, debug_exit, crashed, destroyed };
 [[nodiscard]] const char* to_string(Ending ending);
+
+/// What became of accesses that the nested tables stopped (P16).
+struct MemoryFaults {
+  u64 populated = 0;    ///< on demand
+  u64 searched = 0;     ///< the cache was empty: a piece of the look for zero memory, then the same fault again
+  u64 out_of_memory = 0;
+  u64 in_transit = 0;   ///< the memory was on the move
+  u64 permitted = 0;    ///< a pending type or a stale translation: permitted after all
+  u64 refused = 0;      ///< nothing there, or it forbids that
+};
 
 /// What Manager has taken from the machine for a new domain.
 struct Parts {
@@ -46,6 +63,8 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   [[nodiscard]] vcpu::Vcpu& vcpu() { return vcpu_; }
   [[nodiscard]] const vcpu::Vcpu& vcpu() const { return vcpu_; }
   [[nodiscard]] p2m::P2m& p2m() { return p2m_; }
+  [[nodiscard]] pod::Pod& pod() { return pod_; }
+  [[nodiscard]] const MemoryFaults& memory_faults() const { return memory_faults_; }
   [[nodiscard]] devices::Board& board() { return board_; }
   [[nodiscard]] GuestLine& console_line() { return console_line_; }
   [[nodiscard]] u64 unknown_hypercalls() const { return unknown_hypercalls_; }
@@ -53,8 +72,18 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   [[nodiscard]] bool runnable() const {
     return state_ == State::running && (!vcpu_.halted() || board_.interrupt_pending());
   }
+  void start() { state_ = State::running; }
   void pause() { state_ = State::paused; }
   void resume() { state_ = State::running; }
+  /// The target has been raised, or so: a vCPU that waits for memory tries again.
+  void memory_arrived() {
+    if (state_ == State::out_of_memory) resume();
+  }
+  /// Brings in what the hypervisor itself is about to use of the guest's memory; on an error a part of it may be there. Errors as Pod::populate.
+  [[nodiscard]] Result<> bring_in(Gpa gpa, u64 size);
+  /// Once, at its birth: what the guest believes to be memory.
+  void set_memory_map(std::span<const ImageRange> ranges);
+  [[nodiscard]] std::span<const p2m::FrameRange> memory_map() const { return {ranges_, range_count_}; }
   void preserve() { state_ = State::preserved; }
   /// The guest is over; Manager::settle() does the rest.
   void end(Ending ending);
@@ -92,6 +121,10 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
 
  private:
   void keep_deadline();
+  [[nodiscard]] vcpu::MemoryVerdict populate(Gfn gfn);
+  [[nodiscard]] bool is_ram_range(Gfn gfn, u64 count) const;
+  [[nodiscard]] i64 resize(arch::GuestRegisters& regs, bool more);
+  [[nodiscard]] i64 memory_info(arch::GuestRegisters& regs);
 
   DomainId id_;
   usize module_;
@@ -99,7 +132,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   ImageConfig config_;  ///< without the texts, which lie in the image
   char name_[OCTAVO_IMAGE_MAX_NAME + 1] = {};
   usize name_size_ = 0;
-  State state_ = State::running;
+  State state_ = State::building;
   Ending ending_ = Ending::none;
   u32 exit_code_ = 0;
   u64 unknown_hypercalls_ = 0;
@@ -107,6 +140,10 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   u64 start_ns_;  ///< uptime_ns() at birth
   GuestLine console_line_;
   p2m::P2m p2m_;
+  pod::Pod pod_{p2m_};
+  MemoryFaults memory_faults_;
+  p2m::FrameRange ranges_[OCTAVO_IMAGE_MAX_RANGES];  ///< the memory map, ascending
+  usize range_count_ = 0;
   DomainMemory memory_;
   vcpu::KvmClock clock_;
   devices::Board board_;

@@ -21,11 +21,11 @@ void DomainMemory::unlinked(Gfn, u64) {
   for (Recent& recent : recent_) recent = {};
 }
 
-Result<Mfn> DomainMemory::writable(Gpa gpa) const {
+Result<p2m::Translation> DomainMemory::writable(Gpa gpa) const {
   const p2m::Translation found = p2m_.lookup(to_gfn(gpa));
   if (!p2m::is_ram(found.type)) return fail(Error::not_found);
   if (!found.access.write) return fail(Error::not_permitted);
-  return found.mfn;
+  return found;
 }
 
 Result<u64> DomainMemory::read_entry(Gpa gpa, unsigned size) {
@@ -41,7 +41,8 @@ Result<u64> DomainMemory::read_entry(Gpa gpa, unsigned size) {
 
 Result<bool> DomainMemory::compare_exchange_entry(Gpa gpa, unsigned size, u64 expected, u64 desired) {
   const mm::ReadSection section;
-  const Mfn mfn = OCTAVO_TRY(writable(gpa));
+  // An entry that gets a bit more is not zero before either, so the sweeps need no mark of this.
+  const Mfn mfn = OCTAVO_TRY(writable(gpa)).mfn;
   if (size == 8) {
     const mm::Mapping<u64> page(mfn);
     return std::atomic_ref<u64>(page[gpa.page_offset() / 8]).compare_exchange_strong(expected, desired);
@@ -71,10 +72,18 @@ std::optional<u32> DomainMemory::peek_executed(u64 cr3, u64 rip) {
 }
 
 Result<> DomainMemory::write(Gpa gpa, std::span<const u8> in) {
-  const mm::ReadSection section;
   if (!range_within(gpa.page_offset(), in.size(), k_page_size)) return fail(Error::invalid_argument);
-  const mm::Mapping<u8> page(OCTAVO_TRY(writable(gpa)));
-  std::memcpy(page.span().data() + gpa.page_offset(), in.data(), in.size());
-  return {};
+  for (;;) {
+    {
+      const mm::ReadSection section;
+      const p2m::Translation there = OCTAVO_TRY(writable(gpa));
+      if (there.written) {
+        const mm::Mapping<u8> page(there.mfn);
+        std::memcpy(page.span().data() + gpa.page_offset(), in.data(), in.size());
+        return {};
+      }
+    }
+    p2m_.mark_written(to_gfn(gpa), 1);  // no D bit will tell a sweep (D5)
+  }
 }
 }  // namespace octavo::domain

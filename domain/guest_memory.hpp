@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A domain's memory as walkers, the string port instructions and the hypervisor's own writes (clock page, segments) see it:
 // through the p2m and a mapping handle for each access. What is not RAM answers not_found; a write to what the p2m forbids,
-// not_permitted. Callers hold the domain's lock.
+// not_permitted. A write leaves the mark that tells sweeps of it (D5). Callers hold the domain's lock.
 #pragma once
 #include "p2m/p2m.hpp"
 #include "walk/memory.hpp"
@@ -37,7 +37,7 @@ class DomainMemory final : public walk::GuestBytes, private p2m::Listener {
     return look_up_readable(gfn);
   }
   Result<Mfn> look_up_readable(Gfn gfn);
-  Result<Mfn> writable(Gpa gpa) const;
+  Result<p2m::Translation> writable(Gpa gpa) const;
 
   p2m::P2m& p2m_;
   Recent recent_[k_recent];

@@ -5,25 +5,78 @@
 #include "domain/domain.hpp"
 
 namespace octavo::domain {
+using arch::Gpr;
+
+namespace {
+/// How many leaves, holes or entries one call goes through before it comes back.
+constexpr u64 k_budget = 64;
+
+[[nodiscard]] i64 code_of(Error error) { return -static_cast<i64>(error); }
+}  // namespace
+
+/// Is [gfn, gfn + count) inside one range of the memory map?
+bool Domain::is_ram_range(Gfn gfn, u64 count) const {
+  for (usize i = 0; i < range_count_; ++i) {
+    const p2m::FrameRange& range = ranges_[i];
+    if (gfn >= range.first && range_within(gfn - range.first, count, range.count)) return true;
+  }
+  return false;
+}
+
+/// MEMORY_DECREASE and MEMORY_INCREASE: a piece of the range, from where R8 says.
+i64 Domain::resize(arch::GuestRegisters& regs, bool more) {
+  const u64 count = regs[Gpr::rsi];
+  const u64 done = regs[Gpr::r8];
+  const auto ends = [&regs](i64 result, u64 frames) {
+    regs[Gpr::rdi] = frames;
+    return result;
+  };
+  if (done > count) return ends(-OCTAVO_EINVALID, 0);
+  if (!is_ram_range(Gfn{regs[Gpr::rdi]}, count)) return ends(-OCTAVO_ERANGE, 0);
+  const Gfn gfn = Gfn{regs[Gpr::rdi]} + done;
+  const u64 left = count - done;
+  const Result<u64> handled = more ? pod_.increase(gfn, left, k_budget) : pod_.decrease(gfn, left, k_budget);
+  if (!handled) return ends(code_of(handled.error()), done);
+  if (*handled == left) return ends(0, count);
+  if (*handled == 0) return ends(more ? -OCTAVO_EEXIST : -OCTAVO_ENOENT, done);
+  regs[Gpr::r8] = done + *handled;
+  return -OCTAVO_EAGAIN;
+}
+
+i64 Domain::memory_info(arch::GuestRegisters& regs) {
+  const pod::Accounts accounts = pod_.accounts();
+  u64& value = regs[Gpr::rdi];
+  switch (value) {
+    case OCTAVO_MEMORY_TARGET: value = accounts.target; return 0;
+    case OCTAVO_MEMORY_MAXIMUM: value = accounts.maximum; return 0;
+    case OCTAVO_MEMORY_POPULATED: value = accounts.populated; return 0;
+    case OCTAVO_MEMORY_ENTRIES: value = accounts.entries; return 0;
+    case OCTAVO_MEMORY_CACHED: value = accounts.cached(); return 0;
+    case OCTAVO_MEMORY_PENDING: value = accounts.pending; return 0;
+    case OCTAVO_MEMORY_IN_4K:
+    case OCTAVO_MEMORY_IN_2M:
+    case OCTAVO_MEMORY_IN_1G: value = p2m_.statistics().memory_frames(static_cast<unsigned>(value - OCTAVO_MEMORY_IN_4K)); return 0;
+    default: return -OCTAVO_EINVALID;
+  }
+}
 
 void Domain::hypercall(vcpu::Vcpu& vcpu) {
   arch::GuestRegisters& regs = vcpu.context().regs;
-  const u64 code = regs[arch::Gpr::rax];
   i64 result = -OCTAVO_EUNSUPPORTED;
-  if (code == OCTAVO_HYPERCALL(OCTAVO_HC_VERSION)) {
-    regs[arch::Gpr::rdi] = OCTAVO_ABI_VERSION;
-    result = 0;
-  } else if (code == OCTAVO_HYPERCALL(OCTAVO_HC_CONSOLE_WRITE)) {
-    const u64 character = regs[arch::Gpr::rdi];
-    if (character > 0xFF) {
-      result = -OCTAVO_EINVALID;
-    } else {
-      console_output(static_cast<u8>(character));
+  switch (regs[Gpr::rax]) {
+    case OCTAVO_HYPERCALL(OCTAVO_HC_VERSION):
+      regs[Gpr::rdi] = OCTAVO_ABI_VERSION;
       result = 0;
-    }
-  } else {
-    ++unknown_hypercalls_;
+      break;
+    case OCTAVO_HYPERCALL(OCTAVO_HC_CONSOLE_WRITE):
+      result = regs[Gpr::rdi] > 0xFF ? -OCTAVO_EINVALID : 0;
+      if (result == 0) console_output(static_cast<u8>(regs[Gpr::rdi]));
+      break;
+    case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_DECREASE): result = resize(regs, false); break;
+    case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_INCREASE): result = resize(regs, true); break;
+    case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_INFO): result = memory_info(regs); break;
+    default: ++unknown_hypercalls_; break;
   }
-  regs[arch::Gpr::rax] = static_cast<u64>(result);
+  regs[Gpr::rax] = static_cast<u64>(result);
 }
 }  // namespace octavo::domain

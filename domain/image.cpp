@@ -132,9 +132,7 @@ class ImageReader {
     if (!is_page_multiple(config.memory)) return node.refuse("memory", "not a multiple of 4096");
     if (config.memory < OCTAVO_IMAGE_MIN_MEMORY) return node.refuse("memory", "less than 1 MiB");
     if (config.memory > config.maximum_memory) return node.refuse("memory", "above maximum-memory");
-    if (config.memory < config.maximum_memory) {
-      return node.refuse("memory", "below maximum-memory: populate on demand has not landed yet", Error::unsupported);
-    }
+    if (!is_page_multiple(config.maximum_memory)) return node.refuse("maximum-memory", "not a multiple of 4096");
     return {};
   }
 
@@ -181,6 +179,7 @@ class ImageReader {
   ImageResult<> read_segments(const TreeNode& segments) {
     u64 memory_end = 0;
     u64 data_end = image_.tree_size;
+    u64 total = 0;
     for (auto children = segments.children("segments/segment@", "segment@");;) {
       const auto child = OCTAVO_TRY(children.next());
       if (!child) break;
@@ -190,6 +189,8 @@ class ImageReader {
       if (!is_name(segment.label)) return child->refuse("label", "not 1 to 31 of a-z A-Z 0-9 . _ -");
       OCTAVO_TRY(read_place(*child, segment, memory_end));
       OCTAVO_TRY(read_data(*child, segment, data_end));
+      total += align_up(segment.memory_size, k_page_size);  // disjoint and in ranges: cannot overflow
+      if (total > image_.config.memory) return child->refuse("memory-size", "with those before it more than memory");
     }
     if (image_.segment_count_ == 0) return segments.refuse(nullptr, "there is none");
     return {};

@@ -58,9 +58,14 @@ void main(const arch::BootInfo& boot) {
   policies.msrs.build(policies.cpuid, {});
   manager().initialize(boot, {&backend, p2m::Paging::npt, features.pages_1g, features.physical_bits}, policies);
 
+  let_guests_run_meanwhile();
   if (boot.modules.empty()) log::warning("no domain image came with the hypervisor; `octavo iso` puts them on the boot medium");
+  bool focused = false;
   for (usize i = 0; i < boot.modules.size(); ++i) {
-    if (!manager().create(i)) manager().note_failure();
+    const Result<Domain*> made = manager().create(i);
+    if (!made) manager().note_failure();
+    else if (!focused) give_focus(**made);
+    focused = focused || made;
   }
   if (boot.modules.empty()) manager().note_failure();
   main_loop();

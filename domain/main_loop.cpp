@@ -2,6 +2,7 @@
 #include "domain/main_loop.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "arch/x86/platform.hpp"
 #include "domain/channel.hpp"
@@ -17,6 +18,9 @@ constexpr u64 k_slice_ns = 10'000'000;
 constexpr u64 k_least_quantum_ns = 20'000;
 /// How often serial lines without interrupts are looked at: a receiver of 16 bytes at 115200 baud is full after 1.4 ms.
 constexpr u64 k_poll_ns = 1'000'000;
+
+constexpr u64 k_tidy_ns = 10'000'000;
+constexpr u64 k_tidy_frames = 512;
 
 /// What was typed while its reader had no room.
 class KeyBuffer {
@@ -42,6 +46,7 @@ constinit Domain* focus = nullptr;   // null: the prompt
 constinit Domain* loaded = nullptr;  // whose extended state is in the CPU
 constinit bool focus_lost = false;   // the domain that had it is gone
 constinit KeyBuffer keys;
+constinit bool switch_typed = false;  // while commands had to wait
 constinit Prompt prompt;
 constinit std::optional<u64> armed;  // what the timer is set to, in uptime_ns()
 
@@ -78,13 +83,19 @@ void move_focus() {
   set_focus(focus == nullptr ? first : next);
 }
 
+/// The guest that has the focus gets what it has room for.
+void hand_on_keys() {
+  while (!keys.empty() && focus != nullptr && focus->board().console_can_receive()) focus->board().console_receive(keys.take());
+}
+
 void read_keys() {
+  if (std::exchange(switch_typed, false)) move_focus();
   while (const std::optional<u8> byte = arch::console_read()) {
     if (*byte == ConsoleMux::k_switch_key) move_focus();
     else if (focus == nullptr) prompt.key(*byte);
     else keys.put(*byte);
   }
-  while (!keys.empty() && focus != nullptr && focus->board().console_can_receive()) focus->board().console_receive(keys.take());
+  hand_on_keys();
 }
 
 void settle_ended() {
@@ -123,11 +134,69 @@ void end_if_done() {
   end_with_verdict();
 }
 
+/// A little work on each domain's memory that nobody waits for. False when there is none.
+bool tidy() {
+  bool worked = false;
+  manager().for_each([&worked](Domain& domain) {
+    if (domain.state() != State::building && domain.state() != State::ended) worked = domain.pod().tidy(k_tidy_frames) || worked;
+  });
+  return worked;
+}
+
 void switch_to(Domain& domain) {
   if (loaded == &domain) return;
   if (loaded != nullptr) loaded->vcpu().save_from_cpu();
   domain.vcpu().load_on_cpu();
   loaded = &domain;
+}
+constinit const Domain* last = nullptr;  // that had the CPU
+constinit u64 next_tidy = 0;
+
+/// What to do when no guest can run.
+enum class Idle : u8 { sleep, go_on };
+
+/// Devices their time, the CPU to the next guest for a while.
+void turn(Idle idle) {
+  const u64 now = arch::uptime_ns();
+  if (armed && *armed <= now) armed.reset();  // it has fired
+  std::optional<u64> deadline;
+  usize runnable = 0;
+  const auto sooner = [&deadline](u64 time) { deadline = deadline ? std::min(*deadline, time) : time; };
+  manager().for_each([&](Domain& domain) {
+    if (domain.state() != State::running) return;
+    domain.advance_devices(now);
+    if (const std::optional<u64> due = domain.next_deadline()) sooner(std::max(*due, now + k_least_quantum_ns));
+    if (domain.runnable()) ++runnable;
+  });
+  if (arch::serial_lines_are_polled()) sooner(now + k_poll_ns);
+  Domain* const next = manager().next_runnable(last);
+  if (next == nullptr || now >= next_tidy) {  // when the CPU is free; and now and then when it never is
+    next_tidy = now + k_tidy_ns;
+    if (tidy() && next == nullptr) return;
+  }
+  if (next == nullptr) {
+    if (idle == Idle::go_on) return;
+    arm(deadline);
+    arch::wait_for_interrupt();
+    return;
+  }
+  if (runnable > 1 || idle == Idle::go_on) sooner(now + k_slice_ns);
+  arm(deadline);
+  switch_to(*next);
+  last = next;
+  if (next->vcpu().run() == vcpu::SliceEnd::interrupted) arch::interrupt_window();
+}
+
+/// Between the pieces of long work: guests run, and the one that has the focus hears what is typed. Commands wait.
+void meanwhile() {
+  while (focus != nullptr && !switch_typed) {
+    const std::optional<u8> byte = arch::console_read();
+    if (!byte) break;
+    if (*byte == ConsoleMux::k_switch_key) switch_typed = true;
+    else keys.put(*byte);
+  }
+  hand_on_keys();
+  turn(Idle::go_on);
 }
 }  // namespace
 
@@ -139,6 +208,7 @@ void give_focus(Domain& domain) {
 }
 
 void forget(const Domain& domain) {
+  if (last == &domain) last = nullptr;
   if (loaded == &domain) loaded = nullptr;
   if (focus == &domain) {
     focus = nullptr;
@@ -154,10 +224,10 @@ void timer_needed(u64 deadline) {
   if (!armed || deadline < *armed) arm(deadline);
 }
 
+void let_guests_run_meanwhile() { manager().set_meanwhile(meanwhile); }
+
 void main_loop() {
-  manager().for_each([](Domain& domain) { if (focus == nullptr) focus = &domain; });
   if (focus == nullptr) prompt.show();
-  const Domain* last = nullptr;
   while (true) {
     settle_ended();  // first, so that no command sees a domain that is over
     read_keys();
@@ -166,29 +236,7 @@ void main_loop() {
     settle_ended();
     end_if_done();
     find_focus();
-    const u64 now = arch::uptime_ns();
-    if (armed && *armed <= now) armed.reset();  // it has fired
-    std::optional<u64> deadline;
-    usize runnable = 0;
-    const auto sooner = [&deadline](u64 time) { deadline = deadline ? std::min(*deadline, time) : time; };
-    manager().for_each([&](Domain& domain) {
-      if (domain.state() != State::running) return;
-      domain.advance_devices(now);
-      if (const std::optional<u64> due = domain.next_deadline()) sooner(std::max(*due, now + k_least_quantum_ns));
-      if (domain.runnable()) ++runnable;
-    });
-    if (arch::serial_lines_are_polled()) sooner(now + k_poll_ns);
-    Domain* const next = manager().next_runnable(last);
-    if (next == nullptr) {
-      arm(deadline);
-      arch::wait_for_interrupt();
-      continue;
-    }
-    if (runnable > 1) sooner(now + k_slice_ns);
-    arm(deadline);
-    switch_to(*next);
-    last = next;
-    if (next->vcpu().run() == vcpu::SliceEnd::interrupted) arch::interrupt_window();
+    turn(Idle::sleep);
   }
 }
 }  // namespace octavo::domain

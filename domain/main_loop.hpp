@@ -8,6 +8,8 @@ namespace octavo::domain {
 class Domain;
 
 [[noreturn]] void main_loop();
+/// From here on the guests that are there run while another is being built, ended or given memory.
+void let_guests_run_meanwhile();
 
 /// A device of the running guest wants to be called at `deadline`, in uptime_ns(), perhaps earlier than the timer is set to.
 void timer_needed(u64 deadline);

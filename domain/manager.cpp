@@ -14,6 +14,8 @@ namespace octavo::domain {
 namespace {
 constinit NeverDestroyed<Manager> the_manager;
 constinit Image image_being_built;  // 5 KiB: too much for a stack
+/// Frames, tables or entries of a birth or an end between two looks at the other domains (P15).
+constexpr u64 k_piece = 2048;
 /// How often the guest left and why, in one line: the first thing to look at when a guest was slow.
 void log_exits(const Domain& domain) {
   const vcpu::VcpuCounters& counters = domain.vcpu().counters();
@@ -109,17 +111,28 @@ Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts
                                          .paging = machine_.paging,
                                          .orders = leaf_orders(image, machine_.leaves_1g),
                                          .tag = arch::TlbTag{tag_of_slot},
-                                         .table_frames = needs.table_frames,
+                                         .table_frames = std::min(needs.table_frames, k_piece),
                                          .levels = 4,
                                          .machine_limit = Mfn{u64{1} << (machine_.physical_bits - k_page_shift)}};
   slot.domain = domain;
   slot.memory = std::move(memory);
   Result<void> built = domain->p2m().initialize(mm::machine(), configuration);
-  if (built) built = fill_memory(*domain, image, file);
+  if (built) {
+    Birth birth(*domain, image, configuration.table_frames, file);
+    u64 told = 0;  // gibibytes of memory
+    while (!(built = birth.some(k_piece)) && built.error() == Error::again) {
+      meanwhile_();
+      const u64 now = birth.done() >> k_order_1g.value();
+      if (now == told || needs.memory_frames >> k_order_1g.value() < 2) continue;
+      told = now;
+      log::info("{}: {} of {} MiB", domain->name(), birth.done() >> 8, needs.memory_frames >> 8);
+    }
+  }
   if (!built) {
     destroy(*domain);
     return refuse(module, built.error(), "its memory: {}", built.error());
   }
+  domain->start();
   set_first_registers(context, image.registers);
   context.set_nested_root(domain->p2m().root(), configuration.tag);
   log::info("{}: domain {} runs, {} MiB, from {}", domain->name(), id, needs.memory_frames >> 8, file);
@@ -130,6 +143,8 @@ void Manager::destroy(Domain& domain) {
   for (Slot& slot : slots_) {
     if (slot.domain != &domain) continue;
     forget(domain);
+    domain.end(Ending::destroyed);
+    while (!domain.pod().destroy_some(k_piece) || !domain.p2m().destroy_some(k_piece)) meanwhile_();
     const Order order = slot.memory.order();
     slot.domain = nullptr;
     domain.~Domain();
@@ -168,6 +183,14 @@ void Manager::restart(Domain& domain) {
   const Result<Domain*> again = create(module, quick_restarts);
   if (!again) note_failure();
   else if (focused) give_focus(**again);
+}
+
+Result<pod::Pod::Reply> Manager::set_target(Domain& domain, u64 frames) {
+  for (;;) {
+    const Result<pod::Pod::Reply> reply = domain.pod().set_target(frames, k_piece);
+    if (reply || reply.error() != Error::again) return reply;
+    meanwhile_();
+  }
 }
 
 Domain* Manager::find(std::string_view name_or_id) {

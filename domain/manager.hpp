@@ -30,6 +30,10 @@ class Manager {
   [[nodiscard]] std::optional<usize> find_module(std::string_view file_or_domain);
   /// Gives back all that the domain had. Its pointer is dead afterwards.
   void destroy(Domain& domain);
+  /// pod::Pod::set_target in pieces.
+  [[nodiscard]] Result<pod::Pod::Reply> set_target(Domain& domain, u64 frames);
+  /// What is called between the pieces of long work, so that the other guests run meanwhile. It must not make or end a domain.
+  void set_meanwhile(void (*meanwhile)()) { meanwhile_ = meanwhile; }
   /// An ended domain: gone, built again, or kept for inspection, as its configuration says. One that ends again and again soon
   /// after its start (k_soon_ns) is not started more than k_most_restarts times.
   void settle(Domain& domain);
@@ -68,6 +72,7 @@ class Manager {
   MachineTraits machine_;
   const vcpu::Policies* policies_ = nullptr;
   Slot slots_[k_slots];
+  void (*meanwhile_)() = [] {};
   u16 last_id_ = 0;
   bool any_failed_ = false;
   char why_not_[192] = {};

@@ -22,6 +22,8 @@ constexpr Command k_commands[] = {
     {"resume", "<domain>", "let a paused domain go on", resume},
     {"mem", "[domain]", "machine memory, and domains' by page size", mem},
     {"p2m", "<domain> [gfn]", "what its guest-physical memory is made of, or one frame", p2m_leaves},
+    {"pod", "[domain]", "populate on demand: what is populated, cached, marked, pending", pod},
+    {"target", "<domain> <size>", "set how much memory it may use, up to its maximum: 512M, 2G", target},
     {"audit", "[domain]", "check its nested page tables and their accounts", audit},
     {"stats", "<domain>", "all its counters", stats},
     {"exits", "[domain]", "how often guests left, by reason", exits},
@@ -81,6 +83,16 @@ std::optional<u64> parse_number(std::string_view text) {
     if (digit == 16) return std::nullopt;
     if (__builtin_mul_overflow(number, hexadecimal ? u64{16} : u64{10}, &number) || __builtin_add_overflow(number, digit, &number)) return std::nullopt;
   }
+  return number;
+}
+
+std::optional<u64> parse_size(std::string_view text) {
+  constexpr std::string_view units = "KMGT";
+  const usize unit = text.empty() ? std::string_view::npos : units.find(text.back());
+  if (unit == std::string_view::npos) return parse_number(text);
+  text.remove_suffix(1);
+  std::optional<u64> number = parse_number(text);
+  if (!number || __builtin_mul_overflow(*number, u64{1024} << unit * 10, &*number)) return std::nullopt;
   return number;
 }
 

@@ -29,6 +29,7 @@ class Buddy {
   };
   /// Takes 2^order frames out of the smallest run that serves, preferring clean or dirty ones; its state is `none` then.
   [[nodiscard]] std::optional<Block> take(Order order, bool prefer_clean);
+  [[nodiscard]] bool can_take(Order order) const { return order <= k_max_order && nonempty_ >> order.value() != 0; }
   /// The largest order not above `limit` that has a whole run on its list.
   [[nodiscard]] std::optional<Order> largest(Order limit) const;
 

@@ -81,18 +81,20 @@ void Machine::count(FrameKind kind, Order order, bool more) {
   frames = more ? frames + order.frames() : frames - order.frames();
 }
 
-Result<Folio> Machine::allocate(Order order, DomainId owner, FrameKind kind, Contents contents) {
+Result<Machine::Allocation> Machine::take(Order order, DomainId owner, FrameKind kind, bool prefer_clean) {
   if (order > k_max_order) return fail(Error::invalid_argument);
-  std::optional<Buddy::Block> block;
-  {
-    LockGuard guard(lock_);
-    block = free_.take(order, contents == Contents::zero);
-    if (!block) return fail(Error::out_of_memory);
-    count(kind, order, true);
-    table_.find(block->mfn)->set_state(FrameState{owner, kind, order, 1});
-  }
-  if (contents == Contents::zero && block->kind != FrameKind::free_clean) zero_frames(block->mfn, order);
-  return Folio{*this, block->mfn, order};
+  LockGuard guard(lock_);
+  const std::optional<Buddy::Block> block = free_.take(order, prefer_clean);
+  if (!block) return fail(Error::out_of_memory);
+  count(kind, order, true);
+  table_.find(block->mfn)->set_state(FrameState{owner, kind, order, 1});
+  return Allocation{Folio{*this, block->mfn, order}, block->kind == FrameKind::free_clean};
+}
+
+Result<Folio> Machine::allocate(Order order, DomainId owner, FrameKind kind, Contents contents) {
+  Allocation allocation = OCTAVO_TRY(take(order, owner, kind, contents == Contents::zero));
+  if (contents == Contents::zero && !allocation.is_zero) zero_frames(allocation.folio.mfn(), order);
+  return std::move(allocation.folio);
 }
 
 Result<Folio> Machine::reference(Mfn mfn, Order order, DomainId owner, FrameKind kind) {

@@ -84,6 +84,12 @@ class Machine {
   /// A folio of 2^order frames with one reference, from the smallest free run that serves. Zeroing happens outside the lock.
   /// out_of_memory, or invalid_argument beyond order 18.
   [[nodiscard]] Result<Folio> allocate(Order order, DomainId owner, FrameKind kind, Contents contents = Contents::zero);
+  /// The same, clean rather than dirty, but not made zero: that is the caller's to do before anybody else sees it (F4).
+  struct Allocation {
+    Folio folio;
+    bool is_zero = false;
+  };
+  [[nodiscard]] Result<Allocation> allocate_as_it_is(Order order, DomainId owner, FrameKind kind) { return take(order, owner, kind, true); }
 
   /// A reference for every frame of [mfn, mfn + 2^order), which must lie in one folio of that owner and kind. not_found: no
   /// folio there or not all of it; not_owner; busy: it is being freed or carved; overflow: the count is full.
@@ -147,6 +153,11 @@ class Machine {
     return Folio{*this, mfn, order};
   }
 
+  /// Would allocate(order) succeed at this moment?
+  [[nodiscard]] bool can_allocate(Order order) const {
+    LockGuard guard(lock_);
+    return free_.can_take(order);
+  }
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const FrameTable& table() const { return table_; }
 
@@ -159,6 +170,7 @@ class Machine {
   Result<void> freeze(Frame& head, FrameState expected);
   void settle(Mfn mfn, FrameState state);
   void count(FrameKind kind, Order order, bool more);
+  [[nodiscard]] Result<Allocation> take(Order order, DomainId owner, FrameKind kind, bool prefer_clean);
 
   mutable SpinLock<LockRank::frame_table> lock_;
   FrameTable table_;

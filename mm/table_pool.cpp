@@ -33,15 +33,16 @@ Result<void> TablePool::reserve(Machine& machine, DomainId owner, u64 frames) {
   return {};
 }
 
-void TablePool::release() {
+bool TablePool::release_some(u64 budget) {
   LockGuard guard(lock_);
   if (statistics_.used != 0) arch::panic("mm::TablePool: released with tables in use");
-  while (first_ != k_no_frame) {
+  for (; first_ != k_no_frame; --budget, --statistics_.reserved) {
+    if (budget == 0) return false;
     Frame& frame = machine_->table().at(first_);
     first_ = frame.next;
     const Folio back(*machine_, machine_->table().mfn_of(frame), k_order_4k);
   }
-  statistics_.reserved = 0;
+  return true;
 }
 
 u64 TablePool::available() const {

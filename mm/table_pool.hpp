@@ -23,7 +23,9 @@ class TablePool {
   /// Reserves `frames` more frames for `owner`. All or nothing; out_of_memory.
   [[nodiscard]] Result<void> reserve(Machine& machine, DomainId owner, u64 frames);
   /// Gives all frames back to the machine; tables that are still in use are a broken invariant.
-  void release();
+  void release() { while (!release_some(~u64{0})) {} }
+  /// The same, at most `budget` frames at a time; true when all are back.
+  [[nodiscard]] bool release_some(u64 budget);
 
   [[nodiscard]] u64 available() const;
   /// A table frame; its contents are zero. no_table_memory when there is none. A caller that has seen available() >= n under

@@ -4,33 +4,39 @@
 #include <algorithm>
 
 namespace octavo::p2m {
-Result<Backing> populate_ram(P2m& p2m, mm::Machine& machine, Gfn first, u64 count) {
+Result<void> Population::some(P2m& p2m, mm::Machine& machine, u64& budget) {
   const Configuration& configuration = p2m.configuration();
-  const auto back = [&](Gfn gfn, Order order) -> Result<void> {
-    const mm::Folio folio = OCTAVO_TRY(machine.allocate(order, configuration.domain, mm::FrameKind::guest));
-    return p2m.set(gfn, folio.mfn(), order, Type::ram_rw);
-  };
-  Backing backing;
-  u64 done = 0;
-  while (done < count) {
-    unsigned level = level_of_order(configuration.orders.largest((first + done).value(), count - done));
-    ++backing.asked[level];
-    for (const u64 end = done + order_of_level(level).frames(); done < end;) {
-      const Order order = order_of_level(level);
-      const Result<void> backed = back(first + done, order);
-      if (backed) {
-        ++backing.backed[level];
-        done += order.frames();
-      } else if (backed.error() == Error::out_of_memory && level > 0) {
-        do --level; while (!configuration.orders.has(order_of_level(level)));
-      } else {
-        // Every leaf of the part that is done lies in it as a whole, so this needs no table and no folio to be cut.
-        if (done > 0 && !p2m.unmap_range(first, done)) arch::panic("p2m: what was just populated cannot be unmapped");
-        return fail(backed.error());
-      }
+  while (done_ < count_) {
+    if (done_ == piece_end_) {
+      level_ = level_of_order(configuration.orders.largest((first_ + done_).value(), count_ - done_));
+      piece_end_ = done_ + order_of_level(level_).frames();
+      ++backing_.asked[level_];
     }
+    if (budget == 0) return fail(Error::again);
+    const Order order = order_of_level(level_);
+    Result<mm::Folio> folio = claim_.take(machine, order, configuration.domain, budget);
+    if (!folio && folio.error() == Error::out_of_memory && level_ > 0) {
+      do --level_; while (!configuration.orders.has(order_of_level(level_)));
+      continue;
+    }
+    if (!folio) return fail(folio.error());
+    OCTAVO_TRY(p2m.set(first_ + done_, folio->mfn(), order, Type::ram_rw));
+    ++backing_.backed[level_];
+    done_ += order.frames();
+    budget -= std::min<u64>(budget, 1);
   }
-  return backing;
+  return {};
+}
+
+Result<Backing> populate_ram(P2m& p2m, mm::Machine& machine, Gfn first, u64 count) {
+  Population population(first, count);
+  u64 budget = ~u64{0};
+  if (const Result<void> done = population.some(p2m, machine, budget); !done) {
+    // Every leaf of the part that is done lies in it as a whole, so this needs no table and no folio to be cut.
+    if (population.done() > 0 && !p2m.unmap_range(first, population.done())) arch::panic("p2m: what was just populated cannot be unmapped");
+    return fail(done.error());
+  }
+  return population.backing();
 }
 
 namespace {

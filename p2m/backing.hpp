@@ -4,6 +4,7 @@
 #pragma once
 #include <span>
 
+#include "mm/claim.hpp"
 #include "p2m/p2m.hpp"
 
 namespace octavo::p2m {
@@ -14,8 +15,28 @@ struct Backing {
   u64 backed[k_leaf_levels] = {};
 };
 
-/// Backs the hole [first, first + count) with zeroed memory of type ram_rw; 1G first, then 2M, then 4K, falling back
-/// at each step. All or nothing. Errors: out_of_memory and those of P2m::set_range.
+/// Backs the hole [first, first + count) with zeroed memory of type ram_rw; 1G first, then 2M, then 4K, falling back at each
+/// step; in pieces (P15).
+class Population {
+ public:
+  Population(Gfn first, u64 count) : first_(first), count_(count) {}
+  /// Zeroes up to `budget` frames and takes what it used off it; again until all is backed. Errors: out_of_memory and those of P2m::set_range;
+  /// what is backed then stays.
+  [[nodiscard]] Result<void> some(P2m& p2m, mm::Machine& machine, u64& budget);
+  [[nodiscard]] const Backing& backing() const { return backing_; }
+  [[nodiscard]] u64 done() const { return done_; }  ///< frames, from `first` on
+
+ private:
+  Gfn first_;
+  u64 count_;
+  u64 done_ = 0;
+  u64 piece_end_ = 0;   ///< of the leaf that was asked for
+  unsigned level_ = 0;  ///< with which it is backed
+  mm::Claim claim_;
+  Backing backing_;
+};
+
+/// The same in one go, and all or nothing.
 [[nodiscard]] Result<Backing> populate_ram(P2m& p2m, mm::Machine& machine, Gfn first, u64 count);
 
 /// Copies bytes between the hypervisor and guest memory. Writing ignores ram_ro: it is the hypervisor's way to fill a ROM.

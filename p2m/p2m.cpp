@@ -10,7 +10,7 @@ Result<void> P2m::initialize(mm::Machine& machine, const Configuration& configur
   const bool sensible = configuration.domain != DomainId::hypervisor && configuration.levels >= 4 && configuration.levels <= 5 &&
                         configuration.machine_limit <= Mfn{u64{1} << 40} && configuration.table_frames > 0 &&
                         (configuration.orders.has(k_order_2m) || !configuration.orders.has(k_order_1g));
-  if (!sensible || machine_ != nullptr) return fail(Error::invalid_argument);
+  if (!sensible || machine_ != nullptr || pool_.statistics().reserved != 0) return fail(Error::invalid_argument);
   OCTAVO_TRY(pool_.reserve(machine, configuration.domain, configuration.table_frames));
   root_ = OCTAVO_TRY(pool_.take());
   machine_ = &machine;
@@ -26,16 +26,17 @@ Result<void> P2m::initialize(mm::Machine& machine, const Configuration& configur
 bool P2m::destroy_some(u64 budget) {
   abort_move();
   LockGuard guard(lock_);
-  if (machine_ == nullptr) return true;
+  if (machine_ == nullptr) return pool_.release_some(budget);
   u64 used = 0;
   for (; teardown_ < limit() && used < budget; ++used) {
-    // One entry of level 1 at a time: a leaf table of 512 at most. The empty tables above go with the root.
+    // One entry of level 1 at a time: a leaf table of 512 at most, and the tables above that become empty with it.
     const Slot slot = find(teardown_, 1);
     const Gfn base = teardown_.align_down(order_of_level(slot.level));
     if (slot.entry != 0) {
       const u64 old = replace(slot, 0);
       note_changed(base, order_of_level(slot.level).frames());
       release(base, slot.level, old);
+      collapse(base, slot.level);
       used += k_entries;
     }
     teardown_ = base + order_of_level(slot.level).frames();
@@ -46,9 +47,8 @@ bool P2m::destroy_some(u64 budget) {
   }
   release_tables(Gfn{0}, configuration_.levels - 1, root_);
   gather_.complete();
-  pool_.release();
-  machine_ = nullptr;
-  return true;
+  machine_ = nullptr;  // what is left is the pool's
+  return pool_.release_some(budget);
 }
 
 P2m::Slot P2m::find(Gfn gfn, unsigned level) const {
@@ -100,9 +100,15 @@ void P2m::each_entry(Gfn gfn, u64 count, auto&& f) const {
   const Gfn end = gfn + count;
   while (gfn < end) {
     const Slot slot = find(gfn, 0);
-    const Gfn base = gfn.align_down(order_of_level(slot.level));
-    f(base, slot.level, slot.entry);
-    gfn = base + order_of_level(slot.level).frames();
+    const Order order = order_of_level(slot.level);
+    gfn = gfn.align_down(order);
+    u64 entry = slot.entry;
+    for (unsigned i = slot.index;; entry = slot.table.load(i)) {  // on in this table, as far as it has leaves and holes
+      if (format_->is_table(entry, slot.level)) break;
+      f(gfn, slot.level, entry);
+      gfn += order.frames();
+      if (++i == k_entries || gfn >= end) break;
+    }
   }
 }
 
@@ -297,6 +303,7 @@ P2m::Slot P2m::descend(Gfn gfn, unsigned level, SplitCause cause) {
 void P2m::put_entry(Gfn gfn, unsigned level, u64 entry, SplitCause cause) {
   const Slot slot = descend(gfn, level, cause);
   const u64 old = replace(slot, entry);
+  note_candidate(slot, gfn);
   if (!format_->is_present(old)) return;
   u64 kept = 0;
   if (format_->is_table(old, level)) {

@@ -97,6 +97,18 @@ struct Statistics {
   u64 frames_in_transit = 0;
   u64 flushes = 0;
   mm::TablePool::Statistics tables{};
+  /// Frames of memory in leaves of that level.
+  [[nodiscard]] u64 memory_frames(unsigned level) const {
+    u64 sum = 0;
+    for (const Type type : {Type::ram_rw, Type::ram_ro, Type::log_dirty}) sum += leaves[level][static_cast<usize>(type)];
+    return sum << order_of_level(level).value();
+  }
+};
+
+/// Where 512 leaves may have become worth one.
+struct Candidate {
+  Gfn gfn{};
+  Order order{};
 };
 
 /// What an audit found (P14).
@@ -120,9 +132,11 @@ class P2m final : private mm::Gather::Client {
 
   /// Reserves the pool and makes the root. out_of_memory; invalid_argument for a configuration that makes no sense.
   [[nodiscard]] Result<void> initialize(mm::Machine& machine, const Configuration& configuration);
+  /// So many more tables for the pool, for a configuration that had not all of them at once. out_of_memory: nothing has changed.
+  [[nodiscard]] Result<void> reserve_tables(u64 frames) { return pool_.reserve(*machine_, configuration_.domain, frames); }
   /// Unlinks everything, flushes, returns every frame and table. May be called twice. No vCPU may be in the guest.
   void destroy() { while (!destroy_some(~u64{0})) {} }
-  /// The same in pieces: looks at no more than about `budget` entries (one table of 512 at least); true when all is done.
+  /// The same in pieces: looks at no more than about `budget` entries (one table of 512 at least) or tables of the pool; true when all is done.
   [[nodiscard]] bool destroy_some(u64 budget);
 
   /// What NCR3 or EPTP points to.
@@ -180,6 +194,11 @@ class P2m final : private mm::Gather::Client {
   /// Back to where it was before begin_move.
   void abort_move();
   [[nodiscard]] u64 frames_in_transit() const;
+  /// A table whose 512 entries have all become leaves of memory, by the tables' own counts (P7); each is told once. When more came together
+  /// than are noted, the tables are gone through from here on instead, at most `budget` of them a call: then `again` says that there may be more.
+  [[nodiscard]] Result<Candidate> next_candidate(u64 budget);
+  /// What next_candidate() has told before is to be told again: there is memory for copying now, say.
+  void look_again();
 
   [[nodiscard]] AuditReport audit() const;
   [[nodiscard]] Statistics statistics() const;
@@ -251,6 +270,7 @@ class P2m final : private mm::Gather::Client {
   void account(const Table& table, u64 entry, unsigned level, i64 n);
   [[nodiscard]] Counts counts_of(Mfn table) const;
   void note_changed(Gfn gfn, u64 count);
+  void note_candidate(const Slot& slot, Gfn gfn);
   void audit_table(AuditReport& report, Mfn table, unsigned level, Gfn base) const;
   [[nodiscard]] static Type with_pending(Type pending, Type type) {
     return pending != Type::invalid && (type == Type::ram_rw || type == Type::log_dirty) ? pending : type;
@@ -273,6 +293,9 @@ class P2m final : private mm::Gather::Client {
   Gfn teardown_{};  ///< everything below is gone already
   bool moving_ = false;
   Move move_{};
+  std::array<Candidate, 32> candidates_{};  ///< a ring
+  u32 candidate_first_ = 0, candidate_count_ = 0;
+  Gfn recount_ = Gfn{~u64{0}};  ///< where going through the tables has come to; beyond limit(): nowhere
   Statistics statistics_{};
 };
 

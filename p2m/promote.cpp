@@ -84,6 +84,7 @@ Result<void> P2m::promote(Gfn gfn, Order order) {
   for (unsigned i = 0; i < k_entries; ++i) account(below, below.load(i), level, -1);
   slot.entry = slot.table.load(slot.index);
   static_cast<void>(replace(slot, format_->encode(leaf, slot.level)));
+  note_candidate(slot, gfn);
   gather_.drop_flushed_table(below.mfn());
   gather_.free();
   ++statistics_.promotions[slot.level];
@@ -135,6 +136,7 @@ Result<void> P2m::continue_move(u64 budget, FolioSink* sink) {
   leaf.mfn = std::move(move_.target).keep();
   Slot slot = descend(move_.gfn, level + 1, SplitCause::set);
   static_cast<void>(replace(slot, format_->encode(leaf, slot.level)));
+  note_candidate(slot, move_.gfn);
   for (unsigned i = 0; i < k_entries;) {  // folio by folio: is_exclusive() saw that the table maps each of them whole
     const Mfn mfn = Format::mfn_of(below.load(i));
     const Order order = machine_->folio_at(mfn)->order;
@@ -159,6 +161,48 @@ void P2m::abort_move() {
   for (unsigned i = 0; i < k_entries; ++i) account(below, below.load(i), level, +1);
   move_.target.reset();
   moving_ = false;
+}
+
+/// An entry has changed: are all of its table's leaves of memory now?
+void P2m::note_candidate(const Slot& slot, Gfn gfn) {
+  if (slot.level >= k_max_leaf_level || counts_of(slot.table.mfn()).memory != k_entries) return;
+  const Order order = order_of_level(slot.level + 1);
+  if (!configuration_.orders.has(order)) return;
+  const Candidate candidate{gfn.align_down(order), order};
+  const auto at = [this](u32 i) -> Candidate& { return candidates_[(candidate_first_ + i) % candidates_.size()]; };
+  for (u32 i = 0; i < candidate_count_; ++i) {
+    if (at(i).gfn == candidate.gfn && at(i).order == order) return;
+  }
+  if (candidate_count_ == candidates_.size()) recount_ = Gfn{0};
+  else at(candidate_count_++) = candidate;
+}
+
+Result<Candidate> P2m::next_candidate(u64 budget) {
+  LockGuard guard(lock_);
+  if (machine_ == nullptr) return fail(Error::not_found);
+  if (candidate_count_ > 0) {
+    const Candidate candidate = candidates_[candidate_first_];
+    candidate_first_ = (candidate_first_ + 1) % static_cast<u32>(candidates_.size());
+    --candidate_count_;
+    return candidate;
+  }
+  for (; recount_ < limit(); --budget) {
+    if (budget == 0) return fail(Error::again);
+    const Slot slot = find(recount_, 1);
+    const Gfn base = recount_.align_down(order_of_level(slot.level));
+    recount_ = base + order_of_level(slot.level).frames();
+    const bool full = format_->is_table(slot.entry, slot.level) && counts_of(Format::mfn_of(slot.entry)).memory == k_entries;
+    if (full) return Candidate{base, k_order_2m};
+    if (recount_.is_aligned(k_order_1g) && slot.level == 1 && counts_of(slot.table.mfn()).memory == k_entries) {
+      return Candidate{base.align_down(k_order_1g), k_order_1g};
+    }
+  }
+  return fail(Error::not_found);
+}
+
+void P2m::look_again() {
+  LockGuard guard(lock_);
+  recount_ = Gfn{0};
 }
 
 u64 P2m::frames_in_transit() const {

@@ -29,6 +29,7 @@ void P2m::retype(const Slot& slot, Gfn gfn, Type to) {
   const u64 entry = format_->encode(leaf, slot.level);
   const u64 old = replace(slot, entry);
   if (const u64 late = old & ~entry & (format_->accessed | format_->dirty); late != 0) slot.table.set_bits(slot.index, late);
+  note_candidate(slot, gfn);
   if (access_of(to).covers(access_of(from))) return;
   note_changed(gfn, order_of_level(slot.level).frames());
   gather_.want_flush();

@@ -15,7 +15,10 @@ class Table {
   explicit Table(Mfn mfn) : mfn_(mfn), entries_(mfn) {}
   [[nodiscard]] Mfn mfn() const { return mfn_; }
 
-  [[nodiscard]] u64 load(unsigned index) const { return at(index).load(std::memory_order_acquire); }
+  [[nodiscard]] u64 load(unsigned index) const {
+    arch::observe_entry_load();
+    return at(index).load(std::memory_order_acquire);
+  }
   /// For an entry that is not present: no hardware writes to it.
   void store(unsigned index, u64 value) const {
     const u64 old = load(index);
@@ -33,7 +36,10 @@ class Table {
     arch::observe_entry_store(&entries_[index], old, old | bits);
   }
   /// For a table that is not linked yet.
-  void prepare(unsigned index, u64 value) const { entries_[index] = value; }
+  void prepare(unsigned index, u64 value) const {
+    arch::observe_entry_prepare();
+    entries_[index] = value;
+  }
 
  private:
   [[nodiscard]] std::atomic_ref<u64> at(unsigned index) const { return std::atomic_ref<u64>(entries_[index]); }

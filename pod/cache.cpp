@@ -20,9 +20,9 @@ Result<mm::Folio> Cache::get(Order order) {
   return folio;
 }
 
-u64 Cache::give_back(u64 frames) {
+u64 Cache::give_back(u64 frames, u64 most_folios) {
   u64 given = 0;
-  while (given < frames && buddy_.frames() > 0) {
+  for (; given < frames && buddy_.frames() > 0 && most_folios > 0; --most_folios) {
     const u64 left = frames - given;
     unsigned fitting = mm::k_max_order.value();
     while (Order{fitting}.frames() > left) --fitting;

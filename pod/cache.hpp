@@ -27,8 +27,8 @@ class Cache {
   /// 2^order zeroed frames, as guest memory of the owner; out_of_memory when no run is that large.
   [[nodiscard]] Result<mm::Folio> get(Order order);
   /// Gives up to `frames` frames back to the machine, the largest runs first, breaking one only for the remainder. Returns how
-  /// many; less than asked only when the cache is empty then.
-  u64 give_back(u64 frames);
+  /// many; less than asked only when the cache is empty then, or so many folios have been given.
+  u64 give_back(u64 frames, u64 most_folios = ~u64{0});
   void clear() { give_back(frames()); }
 
   [[nodiscard]] u64 frames() const { return buddy_.frames(); }

@@ -8,6 +8,11 @@
 namespace octavo::pod {
 using p2m::Type;
 
+namespace {
+/// How many looks for zero memory one fault may take: 8 MiB read through, or so.
+constexpr u64 k_looks = 1u << 11;
+}  // namespace
+
 Result<void> Pod::initialize(mm::Machine& machine, u64 target, u64 maximum) {
   {
     LockGuard guard(lock_);
@@ -20,17 +25,21 @@ Result<void> Pod::initialize(mm::Machine& machine, u64 target, u64 maximum) {
   return {};
 }
 
-void Pod::destroy() {
+bool Pod::destroy_some(u64 budget) {
   p2m_.abort_move();
   LockGuard guard(lock_);
-  cache_.clear();
+  if (machine_ == nullptr) return true;
+  change_ = {};
+  cache_.give_back(cache_.frames(), budget);
+  if (cache_.frames() > 0) return false;
   target_ = pending_ = maximum_ = 0;
   machine_ = nullptr;
+  return true;
 }
 
 Accounts Pod::accounts_locked() const {
   const p2m::Statistics counts = p2m_.statistics();
-  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit, .maximum = maximum_};
+  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit + change_.claim.frames(), .maximum = maximum_};
   accounts.cache = cache_.frames_by_level();
   for (unsigned level = 0; level < p2m::k_leaf_levels; ++level) {
     const auto leaves = [&](Type type) { return counts.leaves[level][static_cast<usize>(type)] << 9 * level; };
@@ -60,26 +69,42 @@ Result<void> Pod::add_entries(Gfn gfn, u64 count) {
   return p2m_.set_hole(gfn, count, Type::pod);
 }
 
-/// A folio of the largest order up to `limit` that the cache has. When it is empty, zero memory is looked for, once at each order;
-/// what is found may have to go to the machine first, if something is pending.
-Result<mm::Folio> Pod::folio_for(Order limit) {
-  constexpr Order k_leaf_orders[] = {k_order_1g, k_order_2m, k_order_4k};
-  constexpr u64 k_looks = 1u << 14;
-  const p2m::OrderSet& orders = p2m_.configuration().orders;
-  const auto from_cache = [&]() -> Result<mm::Folio> {
-    for (const Order order : k_leaf_orders) {
-      if (order > limit || !orders.has(order)) continue;
-      if (Result<mm::Folio> folio = cache_.get(order)) return folio;
-    }
-    return fail(Error::out_of_memory);
-  };
-  if (Result<mm::Folio> folio = from_cache()) return folio;
-  ++statistics_.emergency_sweeps;
-  for (const Order order : k_leaf_orders) {
-    while (orders.has(order) && sweep_locked(order, k_looks) > 0) {
-      if (Result<mm::Folio> folio = from_cache()) return folio;
-    }
+/// A folio of the largest order up to `limit` that the cache has.
+Result<mm::Folio> Pod::folio_from_cache(Order limit) {
+  for (unsigned level = p2m::level_of_order(limit) + 1; level-- > 0;) {
+    const Order order = p2m::order_of_level(level);
+    if (!p2m_.configuration().orders.has(order)) continue;
+    if (Result<mm::Folio> folio = cache_.get(order)) return folio;
   }
+  return fail(Error::out_of_memory);
+}
+
+/// From the cache; when it is empty, zero memory is looked for, one round at each order, the largest first, in pieces of k_looks.
+/// What is found may have to go to the machine first, if something is pending.
+Result<mm::Folio> Pod::folio_for(Order limit) {
+  if (Result<mm::Folio> folio = folio_from_cache(limit)) {
+    search_ = {};
+    return folio;
+  }
+  u64 budget = k_looks;
+  for (;; --search_.level) {
+    const Order order = p2m::order_of_level(search_.level);
+    if (p2m_.configuration().orders.has(order)) {
+      if (search_.left == 0) {
+        search_.left = p2m_.limit().value();
+        ++statistics_.emergency_sweeps;
+      }
+      while (search_.left > 0) {
+        if (budget == 0) return fail(Error::again);
+        search_.left -= std::min(search_.left, sweep_step(order, budget));
+        if (cache_.frames() == 0) continue;
+        search_ = {};
+        return folio_from_cache(limit);
+      }
+    }
+    if (search_.level == 0) break;
+  }
+  search_ = {};
   ++statistics_.out_of_memory;
   return fail(Error::out_of_memory);
 }
@@ -100,34 +125,53 @@ Result<void> Pod::populate(Gfn gfn) {
   return {};
 }
 
-Result<Pod::Reply> Pod::set_target(u64 frames) {
+Result<Pod::Reply> Pod::set_target(u64 frames, u64 budget) {
   LockGuard guard(lock_);
   if (frames > maximum_) return fail(Error::invalid_argument);
-  const u64 held = accounts_locked().held();
-  Reply reply;
-  if (frames < held) {
-    reply.freed = cache_.give_back(held - frames);
-    pending_ = held - frames - reply.freed;
-  } else {
-    const u64 pending = std::exchange(pending_, 0);
-    while (reply.added < frames - held) {
-      const u64 left = frames - held - reply.added;
-      Result<mm::Folio> folio = fail(Error::out_of_memory);
-      for (const Order order : {k_order_1g, k_order_2m, k_order_4k}) {
-        if (order.frames() <= left && !folio) folio = machine_->allocate(order, p2m_.configuration().domain, mm::FrameKind::guest);
-      }
-      if (!folio) {
-        cache_.give_back(reply.added);
-        pending_ = pending;
-        return fail(folio.error());
-      }
-      reply.added += folio->order().frames();
-      file(std::move(*folio), true);
-    }
+  if (!change_.under_way || change_.goal != frames) {
+    change_.claim.reset();
+    change_ = {.under_way = true, .goal = frames, .old_target = target_, .reply = {}, .claim = {}};
   }
   target_ = frames;
-  reply.pending = pending_;
-  return reply;
+  const Result<void> grown = grow(frames, budget);
+  if (!grown && grown.error() == Error::again) return fail(Error::again);
+  if (!grown) {
+    target_ = change_.old_target;
+    cache_.give_back(std::min(change_.reply.added, accounts_locked().held() - std::min(accounts_locked().held(), target_)));
+  }
+  // More than the target: from the cache at once, the rest as the guest gives it up.
+  const u64 held = accounts_locked().held();
+  pending_ = held - std::min(held, target_);
+  const u64 freed = cache_.give_back(pending_, budget);
+  pending_ -= freed;
+  change_.reply.freed += freed;
+  if (grown && pending_ > 0 && cache_.frames() > 0) return fail(Error::again);
+  change_.under_way = false;
+  unswept_ = pending_ > 0 ? p2m_.limit().value() : 0;
+  if (!grown) return fail(grown.error());
+  change_.reply.pending = pending_;
+  return change_.reply;
+}
+
+/// Takes from the machine what is missing to `frames`.
+Result<void> Pod::grow(u64 frames, u64& budget) {
+  for (;;) {
+    const u64 held = accounts_locked().held() - change_.claim.frames();
+    if (held >= frames) return {};
+    pending_ = 0;
+    if (budget == 0) return fail(Error::again);
+    Result<mm::Folio> folio = fail(Error::out_of_memory);
+    for (const Order order : {k_order_1g, k_order_2m, k_order_4k}) {
+      const bool is_begun = change_.claim.frames() != 0;
+      if (is_begun ? order.frames() != change_.claim.frames() : order.frames() > frames - held) continue;
+      folio = change_.claim.take(*machine_, order, p2m_.configuration().domain, budget);
+      if (folio || folio.error() != Error::out_of_memory) break;
+    }
+    if (!folio) return fail(folio.error());
+    change_.reply.added += folio->order().frames();
+    budget -= std::min<u64>(budget, 1);
+    file(std::move(*folio), true);
+  }
 }
 
 /// Puts memory that came back from the guest where it belongs.
@@ -146,10 +190,22 @@ void Pod::file(mm::Folio folio, bool is_zero) {
 
 Result<void> Pod::promote(Gfn gfn, Order order, u64 budget) {
   LockGuard guard(lock_);
+  return promote_locked(gfn, order, budget);
+}
+
+/// From the cache, or lent by the machine: then as many frames are pending until the old ones are given for it.
+Result<mm::Folio> Pod::folio_to_copy_into(Order order) {
+  if (Result<mm::Folio> folio = cache_.get(order)) return folio;
+  mm::Folio lent = OCTAVO_TRY(machine_->allocate(order, p2m_.configuration().domain, mm::FrameKind::guest, mm::Contents::any));
+  pending_ += order.frames();
+  return lent;
+}
+
+Result<void> Pod::promote_locked(Gfn gfn, Order order, u64 budget) {
   if (p2m_.frames_in_transit() == 0) {
     const Result<void> in_place = p2m_.promote(gfn, order);
     if (in_place || in_place.error() != Error::misaligned || !gfn.is_aligned(order)) return in_place;
-    mm::Folio target = OCTAVO_TRY(cache_.get(order));
+    mm::Folio target = OCTAVO_TRY(folio_to_copy_into(order));
     const Result<void> begun = p2m_.begin_move(gfn, order, target);
     if (!begun) {
       file(std::move(target), true);
@@ -157,6 +213,55 @@ Result<void> Pod::promote(Gfn gfn, Order order, u64 budget) {
     }
   }
   return p2m_.continue_move(budget, this);
+}
+
+void Pod::advance(u64 budget) {
+  LockGuard guard(lock_);
+  static_cast<void>(p2m_.continue_move(budget, this));
+}
+
+bool Pod::tidy(u64 budget) {
+  LockGuard guard(lock_);
+  if (machine_ == nullptr) return false;
+  if (p2m_.frames_in_transit() > 0) {
+    static_cast<void>(p2m_.continue_move(budget, this));
+    return true;
+  }
+  for (unsigned level = 1; level < p2m::k_leaf_levels; ++level) {
+    const Order order = p2m::order_of_level(level);
+    if (!starved_[level] || (cache_.frames_by_level()[level] == 0 && !machine_->can_allocate(order))) continue;
+    starved_[level] = false;
+    p2m_.look_again();
+  }
+  const Result<p2m::Candidate> candidate = p2m_.next_candidate(budget);
+  if (candidate) {
+    const Result<void> done = promote_locked(candidate->gfn, candidate->order, budget);
+    if (!done && done.error() == Error::out_of_memory) starved_[p2m::level_of_order(candidate->order)] = true;
+    return true;
+  }
+  if (candidate.error() == Error::again) return true;
+  if (pending_ == 0 || unswept_ == 0) return false;
+  while (budget > 0 && pending_ > 0 && unswept_ > 0) unswept_ -= std::min(unswept_, sweep_step(k_order_4k, budget));
+  return true;
+}
+
+Result<u64> Pod::increase(Gfn gfn, u64 count, u64 budget) {
+  LockGuard guard(lock_);
+  if (!range_within(gfn.value(), count, p2m_.limit().value())) return fail(Error::out_of_range);
+  u64 done = 0;
+  for (; done < count && budget > 0; --budget) {
+    const Gfn at = gfn + done;
+    const p2m::Translation there = p2m_.lookup(at);
+    const u64 rest = std::min(count - done, there.order.frames() - (at - at.align_down(there.order)));
+    if (there.type == Type::invalid) {
+      const Result<void> marked = p2m_.set_hole(at, rest, Type::pod);
+      if (!marked) return done > 0 ? Result<u64>{done} : fail(marked.error());
+    } else if (there.type != Type::pod) {
+      break;
+    }
+    done += rest;
+  }
+  return done;
 }
 
 Result<u64> Pod::decrease(Gfn gfn, u64 count, u64 budget) {

@@ -5,6 +5,7 @@
 // counts, never a second account beside it.
 #pragma once
 #include "lib/lock.hpp"
+#include "mm/claim.hpp"
 #include "p2m/p2m.hpp"
 #include "pod/cache.hpp"
 
@@ -17,7 +18,7 @@ struct Accounts {
   u64 entries = 0;             ///< marked, not populated
   u64 target = 0;
   u64 pending = 0;             ///< populated beyond the target, returned as the guest balloons out
-  u64 in_transit = 0;          ///< the second copy of what is being promoted
+  u64 in_transit = 0;          ///< the second copy of what is being promoted, and what is being zeroed for a higher target
   u64 maximum = 0;
   [[nodiscard]] u64 cached() const { return cache[0] + cache[1] + cache[2]; }
   [[nodiscard]] i64 outstanding() const { return static_cast<i64>(entries) - static_cast<i64>(cached()); }
@@ -49,7 +50,8 @@ class Pod final : private p2m::FolioSink {
   [[nodiscard]] Result<void> add_entries(Gfn gfn, u64 count);
 
   /// Brings memory in at an entry, as large as the entry and the cache permit; what is not an entry (any more) is left alone.
-  /// Bounded (D3). out_of_memory: nothing is left that could be taken back; the vCPU has to wait for a higher target (D7).
+  /// Bounded (D3). again: the cache is empty and the look for zero memory is not over; the guest just faults again. out_of_memory: a whole
+  /// look at each order has found nothing; the vCPU has to wait for a higher target (D7).
   [[nodiscard]] Result<void> populate(Gfn gfn);
 
   struct Reply {
@@ -57,9 +59,10 @@ class Pod final : private p2m::FolioSink {
     u64 freed = 0;
     u64 pending = 0;
   };
-  /// Sets the target (D4). Growing takes the difference from the machine, 1G first; out_of_memory: nothing has changed.
-  /// Shrinking gives the cache back at once; the rest is pending. invalid_argument beyond the maximum.
-  [[nodiscard]] Result<Reply> set_target(u64 frames);
+  /// Sets the target (D4). Growing takes the difference from the machine, 1G first; out_of_memory: the target is what it was. Shrinking gives the cache
+  /// back at once; the rest is pending. invalid_argument beyond the maximum. At most about `budget` frames are zeroed or folios given back a call; again: call
+  /// again with the same target.
+  [[nodiscard]] Result<Reply> set_target(u64 frames, u64 budget = ~u64{0});
 
   /// The guest gives up [gfn, gfn + count): entries vanish, memory goes to the machine as far as something is pending and to the cache
   /// otherwise. Returns how many frames were handled; stops early at what is neither, or is pinned, or when `budget` pieces are done.
@@ -69,21 +72,54 @@ class Pod final : private p2m::FolioSink {
   /// remembers where it stopped (D5). Returns how many frames came back.
   u64 sweep(Order order, u64 budget);
 
-  /// Promotes what lies at gfn to `order`: in place, else by copying into a folio from the cache, which gets the old frames. Error::again
+  /// The guest wants [gfn, gfn + count) back: holes become entries, entries stay. Returns how many frames were handled; stops early at what is
+  /// neither, or when `budget` pieces are done.
+  [[nodiscard]] Result<u64> increase(Gfn gfn, u64 count, u64 budget = ~u64{0});
+
+  /// Promotes what lies at gfn to `order`: in place, else by copying into a folio from the cache, which gets the old frames, or one that the
+  /// machine lends for the time (pending is higher for as long). Error::again
   /// until a copy of at most `budget` frames a call is complete. Otherwise as P2m::promote and out_of_memory.
   [[nodiscard]] Result<void> promote(Gfn gfn, Order order, u64 budget);
+
+  /// Copies up to `budget` frames of a promotion that is under way, if one is.
+  void advance(u64 budget);
+  /// For a CPU that has nothing else to do: about `budget` frames, tables or looks of what is worth it: promotions, and zero memory while
+  /// something is pending. False when there is nothing.
+  [[nodiscard]] bool tidy(u64 budget);
 
   [[nodiscard]] Accounts accounts() const;
   [[nodiscard]] Statistics statistics() const;
   /// Returns the cache to the machine. The p2m is torn down by its owner.
-  void destroy();
+  void destroy() { while (!destroy_some(~u64{0})) {} }
+  /// The same, at most `budget` folios a call; true when all is done.
+  [[nodiscard]] bool destroy_some(u64 budget);
 
  private:
+  /// A look for zero memory under way: which order, and how many frames of its round are left.
+  struct Search {
+    unsigned level = p2m::k_max_leaf_level;
+    u64 left = 0;  ///< 0: the round has not begun
+  };
+
+  /// A target that is being set.
+  struct Change {
+    bool under_way = false;
+    u64 goal = 0;
+    u64 old_target = 0;
+    Reply reply;
+    mm::Claim claim;
+  };
+
   [[nodiscard]] Accounts accounts_locked() const;
+  [[nodiscard]] Result<void> grow(u64 frames, u64& budget);
+  [[nodiscard]] Result<mm::Folio> folio_from_cache(Order limit);
   [[nodiscard]] Result<mm::Folio> folio_for(Order limit);
   u64 sweep_locked(Order order, u64 budget);
+  u64 sweep_step(Order order, u64& budget);
   /// Looks at [gfn, gfn + 2^order); true when it went into the cache.
   bool try_reclaim(Gfn gfn, Order order, const p2m::Translation& there, u64& budget);
+  [[nodiscard]] Result<mm::Folio> folio_to_copy_into(Order order);
+  [[nodiscard]] Result<void> promote_locked(Gfn gfn, Order order, u64 budget);
   void file(mm::Folio folio, bool is_zero);
   void take(mm::Folio folio) override { file(std::move(folio), false); }
 
@@ -94,7 +130,11 @@ class Pod final : private p2m::FolioSink {
   u64 target_ = 0;
   u64 pending_ = 0;
   u64 maximum_ = 0;
+  Change change_;
   std::array<Gfn, p2m::k_leaf_levels> cursors_{};  ///< one for each order's sweep
+  Search search_{};
+  bool starved_[p2m::k_leaf_levels] = {};  ///< a promotion to that level wanted for a folio
+  u64 unswept_ = 0;                        ///< frames of the look for pending memory that are left
   Statistics statistics_{};
 };
 }  // namespace octavo::pod

@@ -65,26 +65,25 @@ bool Pod::try_reclaim(Gfn gfn, Order order, const p2m::Translation& there, u64& 
   return false;
 }
 
-u64 Pod::sweep_locked(Order order, u64 budget) {
+/// Looks at what lies at the order's cursor and moves on; returns by how many frames.
+u64 Pod::sweep_step(Order order, u64& budget) {
   Gfn& cursor = cursors_[p2m::level_of_order(order)];
+  if (budget > 0) --budget;
+  const p2m::Translation there = p2m_.lookup(cursor);
+  const bool candidate = is_ram(there.type) && there.type != Type::log_dirty && there.order >= order;
+  if (candidate) static_cast<void>(try_reclaim(cursor, order, there, budget));
+  // Within a large leaf the sweep for small ones goes on piece by piece; everything else is passed as a whole.
+  const Order step = candidate ? order : std::max(order, there.order);
+  const Gfn next = cursor.align_down(step) + step.frames();
+  const u64 moved = next - cursor;
+  cursor = next < p2m_.limit() ? next : Gfn{0};
+  return moved;
+}
+
+u64 Pod::sweep_locked(Order order, u64 budget) {
   const u64 before = cache_.frames();
   const u64 pending_before = pending_;
-  bool wrapped = false;
-  for (const Gfn start = cursor; budget > 0; --budget) {
-    const p2m::Translation there = p2m_.lookup(cursor);
-    const bool candidate = is_ram(there.type) && there.type != Type::log_dirty && there.order >= order;
-    if (candidate) static_cast<void>(try_reclaim(cursor, order, there, budget));
-    // Within a large leaf the sweep for small ones goes on piece by piece; everything else is passed as a whole.
-    const Order step = candidate ? order : std::max(order, there.order);
-    cursor = cursor.align_down(step) + step.frames();
-    if (cursor >= p2m_.limit()) {
-      if (wrapped) break;
-      cursor = Gfn{0};
-      wrapped = true;
-    }
-    if (wrapped && cursor >= start) break;
-    if (budget == 0) break;
-  }
+  for (u64 left = p2m_.limit().value(); left > 0 && budget > 0;) left -= std::min(left, sweep_step(order, budget));
   return cache_.frames() - before + (pending_before - pending_);
 }
 

@@ -18,6 +18,7 @@ class Vcpu;
 enum class MemoryVerdict : u8 {
   retry,  ///< the translation is there now; let the guest do it again
   stop,   ///< nothing is there and nothing will be; the domain has been stopped, with a reason
+  wait,   ///< not now: the vCPU leaves its CPU, and does the same again when the domain lets it run on
 };
 
 /// Why a domain stops without wishing to.

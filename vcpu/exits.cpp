@@ -87,7 +87,13 @@ void Vcpu::unreachable(Gpa gpa, bool write) {
   arch::MemoryFault fault;
   fault.gpa = gpa;
   fault.write = write;
-  if (environment_.memory_fault(fault) == MemoryVerdict::stop) crash(CrashCause::memory_hole);
+  this->fault(fault);
+}
+
+void Vcpu::fault(const arch::MemoryFault& fault) {
+  const MemoryVerdict verdict = environment_.memory_fault(fault);
+  if (verdict == MemoryVerdict::stop) crash(CrashCause::memory_hole);
+  waiting_ = verdict == MemoryVerdict::wait;
 }
 
 u64 Vcpu::rip_after(u8 length) const {
@@ -184,9 +190,4 @@ void Vcpu::on_exception(const Exit& exit) {
   if (exit.vector == arch::vector::db) return inject_debug(0);  // the processor has set DR6
   if (exit.vector == arch::vector::ac) return inject_fault(Event::exception(exit.vector, 0));
   inject_fault(Event::exception(exit.vector));
-}
-
-void Vcpu::on_memory(const Exit& exit) {
-  if (environment_.memory_fault(exit.memory) == MemoryVerdict::stop) crash(CrashCause::memory_hole);
-}
-}  // namespace octavo::vcpu
+}}  // namespace octavo::vcpu

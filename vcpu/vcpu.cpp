@@ -27,6 +27,7 @@ SliceEnd Vcpu::run() {
     if (!environment_.interrupt_pending()) return SliceEnd::halted;
     halted_ = false;
   }
+  waiting_ = false;
   const unsigned cpu = arch::cpu_index();
   while (!stop_requested_) {
     if (environment_.interrupt_pending()) take_interrupts();
@@ -39,12 +40,18 @@ SliceEnd Vcpu::run() {
       case ExitKind::interrupt:
       case ExitKind::nmi: return SliceEnd::interrupted;
       case ExitKind::interrupt_window: ++counters_.interrupt_windows; break;
-      case ExitKind::port_io: on_port_io(exit); break;
+      case ExitKind::port_io:
+        on_port_io(exit);
+        if (waiting_) [[unlikely]] return SliceEnd::waiting;
+        break;
       case ExitKind::cpuid: on_cpuid(exit); break;
       case ExitKind::read_msr: on_read_msr(exit); break;
       case ExitKind::write_msr: on_write_msr(exit); break;
       case ExitKind::hypercall: on_hypercall(exit); break;
-      case ExitKind::memory: on_memory(exit); break;
+      case ExitKind::memory:
+        fault(exit.memory);
+        if (waiting_) return SliceEnd::waiting;
+        break;
       case ExitKind::halt:
         if (on_halt(exit)) return SliceEnd::halted;
         break;

@@ -19,6 +19,7 @@ enum class SliceEnd : u8 {
   interrupted,  ///< a host interrupt; the guest is runnable
   halted,       ///< HLT with nothing pending; runnable again when an interrupt is
   stopped,      ///< the environment was told why, or asked for it
+  waiting,      ///< for memory; the environment knows what for
 };
 
 struct VcpuCounters {
@@ -86,7 +87,6 @@ class Vcpu {
   void on_cache_control(const arch::Exit& exit);
   void on_exception(const arch::Exit& exit);
   void on_invalid_state();
-  void on_memory(const arch::Exit& exit);
   bool on_halt(const arch::Exit& exit);
 
   /// RIP moves past an instruction that was completed in software; the interrupt shadow ends; with TF set, #DB follows.
@@ -96,6 +96,7 @@ class Vcpu {
   [[nodiscard]] u8 plain_length(InstructionKind expected);
   void try_again();
   void unreachable(Gpa gpa, bool write);
+  void fault(const arch::MemoryFault& fault);
   [[nodiscard]] u64 rip_after(u8 length) const;
   [[nodiscard]] bool write_cr0(u64 value);
   [[nodiscard]] bool write_cr4(u64 value);
@@ -121,6 +122,7 @@ class Vcpu {
   u64 wall_clock_msr_ = 0;
   u64 debug_addresses_[4] = {};
   bool stop_requested_ = false;
+  bool waiting_ = false;  ///< run() is to come back because memory is missing
   bool halted_ = false;
   u64 retried_rip_ = 0;   ///< see try_again()
   unsigned retries_ = 0;  ///< there, since an instruction was completed

@@ -26,8 +26,16 @@ void* memmove(void* to, const void* from, std::size_t size) {
 
 void* memset(void* to, int value, std::size_t size) {
   void* at = to;
-  std::size_t words = size / 8, bytes = size % 8;
+  std::size_t lines = size / 64, words = size % 64 / 8, bytes = size % 8;
   const std::size_t pattern = 0x0101'0101'0101'0101 * static_cast<unsigned char>(value);
+  // Long runs, a new domain's memory above all: an emulator does a loop of stores several times as fast as it does `rep stosq`.
+  for (; lines != 0; --lines) {
+    asm volatile(
+        "movq %1, (%0)\n movq %1, 8(%0)\n movq %1, 16(%0)\n movq %1, 24(%0)\n"
+        "movq %1, 32(%0)\n movq %1, 40(%0)\n movq %1, 48(%0)\n movq %1, 56(%0)"
+        : : "r"(at), "r"(pattern) : "memory");
+    at = static_cast<char*>(at) + 64;
+  }
   asm volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(pattern) : "memory");
   asm volatile("rep stosb" : "+D"(at), "+c"(bytes) : "a"(pattern) : "memory");
   return to;

@@ -19,9 +19,9 @@
  *     config {
  *       name = "web";                         1..31 of [a-zA-Z0-9._-]
  *       vcpus = <1>;                          1..OCTAVO_IMAGE_MAX_VCPUS
- *       memory = <u64>;                       bytes at the start, a multiple of 4096, at least 1 MiB
- *       maximum-memory = <u64>;               >= memory (until populate on demand has landed: equal); the sum of all "ram"
- *                                             ranges is exactly this
+ *       memory = <u64>;                       bytes at the start, a multiple of 4096, at least 1 MiB and all segments'
+ *       maximum-memory = <u64>;               a multiple of 4096, >= memory; the sum of all "ram" ranges is exactly this. Above
+ *                                             memory: populated on demand
  *       leaf-orders = <18 9 0>;               the orders with which the p2m may map it, largest first; always contains 0
  *       console = "uart" | "none";
  *       on-poweroff = "destroy" | "restart";

@@ -13,6 +13,24 @@
 #define OCTAVO_HC_VERSION 0      /* RAX = 0, RDI = OCTAVO_ABI_VERSION */
 #define OCTAVO_HC_CONSOLE_WRITE 1 /* RDI = one character, to the domain's console; for early debugging */
 
+/* Calls on a range of the caller's guest frames: RDI = first gfn, RSI = count, R8 = 0. One that is long comes back with RAX =
+ * -OCTAVO_EAGAIN and R8 = how many frames are done; it is made again with all registers as they are. At the end, good or bad, RDI = how many
+ * frames are done; an error concerns the one after those. */
+#define OCTAVO_HC_MEMORY_DECREASE 2 /* gives them up: what was in them is lost, a later access is one to no memory. -ENOENT: no memory there */
+#define OCTAVO_HC_MEMORY_INCREASE 3 /* wants them back, populated on demand and zero. -ERANGE: not in the memory map, -EEXIST: not given up */
+
+/* RDI = an OCTAVO_MEMORY_*; RDI = what the caller's account of it says, in 4 KiB frames. -EINVALID: no such account. */
+#define OCTAVO_HC_MEMORY_INFO 4
+#define OCTAVO_MEMORY_TARGET 0    /* what it may use */
+#define OCTAVO_MEMORY_MAXIMUM 1   /* what its memory map holds */
+#define OCTAVO_MEMORY_POPULATED 2 /* what it uses */
+#define OCTAVO_MEMORY_ENTRIES 3   /* populated on demand, not populated */
+#define OCTAVO_MEMORY_CACHED 4    /* ready to populate */
+#define OCTAVO_MEMORY_PENDING 5   /* used beyond the target */
+#define OCTAVO_MEMORY_IN_4K 6     /* populated and mapped in pages of 4K, 2M, 1G */
+#define OCTAVO_MEMORY_IN_2M 7
+#define OCTAVO_MEMORY_IN_1G 8
+
 #define OCTAVO_ABI_VERSION 1
 
 #define OCTAVO_EINVALID 1

@@ -25,7 +25,7 @@ namespace octavo::test {
   if (image.tree_size > OCTAVO_IMAGE_MAX_TREE_SIZE || image.tree_size > bytes.size()) return "size of the tree";
   if (config.name.empty() || config.name.size() > OCTAVO_IMAGE_MAX_NAME) return "name";
   if (config.vcpus != 1) return "vcpus";
-  if (config.memory != config.maximum_memory || config.memory % k_page_size != 0) return "memory";
+  if (config.memory > config.maximum_memory || (config.memory | config.maximum_memory) % k_page_size != 0) return "memory";
 
   u128 total = 0;
   if (image.ranges().empty() || image.ranges().size() > OCTAVO_IMAGE_MAX_RANGES) return "count of ranges";

@@ -65,6 +65,7 @@ namespace octavo::arch {
 namespace {
 thread_local unsigned this_cpu = 0;
 thread_local std::vector<unsigned> held_ranks;
+thread_local model::Work at_outermost_lock;
 }  // namespace
 
 /// For tests with threads: this thread plays that CPU.
@@ -79,11 +80,16 @@ void relax() {
 
 void lock_rank_enter(unsigned rank) {
   if (!held_ranks.empty() && held_ranks.back() >= rank) panic("locks taken against their ranks");
+  if (held_ranks.empty()) at_outermost_lock = model::work;
+  ++model::work.locks;
   held_ranks.push_back(rank);
 }
 void lock_rank_leave(unsigned rank) {
   if (held_ranks.empty() || held_ranks.back() != rank) panic("locks released out of order");
   held_ranks.pop_back();
+  if (!held_ranks.empty()) return;
+  const model::Work section = model::work - at_outermost_lock;
+  if (section.steps() > model::longest_section.steps()) model::longest_section = section;
 }
 
 void* map_frames(Mfn mfn, u64 frames) {
@@ -91,6 +97,8 @@ void* map_frames(Mfn mfn, u64 frames) {
     panic("map_frames: no such machine memory");
   }
   if (model::the_machine->on_map) model::the_machine->on_map(mfn);
+  ++model::work.windows;
+  model::work.frames += frames;
   __atomic_add_fetch(&model::the_machine->mapped_windows, 1, __ATOMIC_RELAXED);
   return model::the_machine->at(to_hpa(mfn));
 }
@@ -98,6 +106,7 @@ void unmap_frames(void*, u64) { __atomic_sub_fetch(&model::the_machine->mapped_w
 
 void flush_tag(TlbTag tag, u64 cpus) {
   __atomic_add_fetch(&model::the_machine->flushes, 1, __ATOMIC_RELAXED);
+  ++model::work.flushes;
   for (const auto& flush : model::the_machine->on_flush) flush(tag, cpus);
 }
 

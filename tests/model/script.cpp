@@ -42,6 +42,7 @@ const MemoryScript::Operation MemoryScript::k_operations[] = {
     {"give up and take", &MemoryScript::give_up_and_take, false, true},
     {"give up and take", &MemoryScript::give_up_and_take, false, true},
     {"add_entries", &MemoryScript::add_entries, false, true},
+    {"increase", &MemoryScript::increase, false, true},
     {"set_target", &MemoryScript::set_target, false, true},
     {"decrease", &MemoryScript::decrease, false, true},
     {"sweep", &MemoryScript::sweep, false, true},
@@ -49,6 +50,7 @@ const MemoryScript::Operation MemoryScript::k_operations[] = {
     {"Pod::promote", &MemoryScript::pod_promote, false, true},
     {"Pod::promote", &MemoryScript::pod_promote, false, true},
     {"Pod::promote", &MemoryScript::pod_promote, false, true},
+    {"P2m::abort_move", &MemoryScript::pod_abort_move, false, true},
     {"P2m::abort_move", &MemoryScript::pod_abort_move, false, true},
 };
 

@@ -113,6 +113,7 @@ class MemoryScript {
   void guest_reads(Arguments&);
   void give_up_and_take(Arguments&);
   void add_entries(Arguments&);
+  void increase(Arguments&);
   void set_target(Arguments&);
   void decrease(Arguments&);
   void sweep(Arguments&);

@@ -53,7 +53,11 @@ std::optional<u64> MemoryScript::reach(u64 gfn, bool write) {
     if (state.type != Type::pod) return std::nullopt;
     const Order hole = world_.p2m.lookup(Gfn{gfn}).order;
     const u64 before = reclaimed();
-    const auto populated = pod_.populate(Gfn{gfn});
+    auto populated = pod_.populate(Gfn{gfn});
+    for (u64 searches = 0; !populated && populated.error() == Error::again; ++searches) {  // the vCPU faults again
+      must(searches < 3 * guest_frames_ / 1000 + 8, "a search for zero memory that does not end");
+      populated = pod_.populate(Gfn{gfn});
+    }
     absorb_reclaimed(reclaimed() - before);
     if (!populated) {
       if (populated.error() == Error::out_of_memory) must(pod_.accounts().cached() == 0, "out of memory with a cache");
@@ -117,11 +121,29 @@ void MemoryScript::add_entries(Arguments& arguments) {
   worked();
 }
 
+void MemoryScript::increase(Arguments& arguments) {
+  const auto [gfn, count, ignored] = arguments;
+  const u64 budget = arguments.draw.of<u64>({1, 10, ~u64{0}});
+  note("increase", gfn, count);
+  const auto done = pod_.increase(Gfn{gfn}, count, budget);
+  if (!done) return must(done.error() == Error::no_table_memory || (done.error() == Error::busy && move_), "refused");
+  must(*done <= count, "more than was asked for");
+  oracle_.each(gfn, *done, [&](u64, u64, GuestState state) { must(state.type == Type::invalid || state.type == Type::pod, "memory was overwritten"); });
+  change(gfn, *done, {Type::pod, 0});
+  if (*done > 0) worked();
+}
+
 void MemoryScript::set_target(Arguments& arguments) {
   const u64 target = arguments.draw.of<u64>({0, 1, 30, 100, k_2m, k_2m + 9, 3 * k_2m, 5 * k_2m + 1, 20 * k_2m, 512 * k_2m + 1000, u64{1} << 40});
   note("set_target", target, 0);
   const u64 before = pod_.accounts().held();
-  const auto reply = pod_.set_target(target);
+  const u64 budget = arguments.draw.of<u64>({~u64{0}, 1, 700});
+  auto reply = pod_.set_target(target, budget);
+  while (!reply && reply.error() == Error::again) {
+    must(pod_.accounts().hold(), "more is held than target and pending, half way");
+    use(world_.tlb1, arguments.gfn, false);
+    reply = pod_.set_target(target, budget);
+  }
   const pod::Accounts after = pod_.accounts();
   if (!reply) {
     must(after.held() == before, "a target that was refused changed something");

@@ -65,6 +65,17 @@ void live(const Bench& bench, const std::string& guest) {
   (void)ran.expect_status(0).expect_no_text("stopped:");
 }
 
+/// The same where 1G leaves are populated on demand, cut, and become whole again.
+void populate_giants(const Bench& bench) {
+  const std::string image = build_image(bench, "populate", fmt::format("memory = \"3G\"\nmaximum_memory = \"6G\"\nkernel = \"{}\"\nkind = \"multiboot\"\n",
+                                                                       (bench.build() / "guests/populate.elf").string()));
+  const Ran ran = bench.run({"--memory", "8G", image}, k_limit);
+  expect_tap(ran);
+  (void)ran.expect_status(0).expect_in_order({"populate: populated on demand, 3072 of 6144 MiB; claimed: 1G 3, 2M 0, 4K 0", "# leaves before: 4K 0, 2M 0, 1G 2",
+                                              "# leaves with one frame gone: 4K 511, 2M 511, 1G 1", "# leaves after: 4K 0, 2M 0, 1G 2",
+                                              "# leaves scattered: 4K 512, 2M 511, 1G 1", "# leaves gathered: 4K 0, 2M 512, 1G 1"});
+}
+
 void die(const Bench& bench, const Death& death) {
   const std::string guest{death.guest};
   (void)bench.run({build_guest(bench, guest)}, k_limit)
@@ -158,6 +169,7 @@ void add_guest_cases(std::vector<Case>& cases, const fs::path& build) {
     if (death != std::end(k_deaths)) cases.push_back({"guest/" + guest, 3, [death](const Bench& bench) { die(bench, *death); }});
     else cases.push_back({"guest/" + guest, 3, [guest](const Bench& bench) { live(bench, guest); }});
   }
+  cases.push_back({"guest/populate, 3G of 6G", 3, populate_giants});
   cases.push_back({"guest/one dies beside another", 3, die_beside});
   cases.push_back({"guest/reset comes up again", 3, [](const Bench& bench) { restart(bench, "reset_kbd", "on_reboot = \"restart\"", "asked for a reset"); }});
   cases.push_back({"guest/crash is restarted, not for ever", 3, [](const Bench& bench) { restart(bench, "bad_triple_fault", "on_crash = \"restart\"", "crashed"); }});

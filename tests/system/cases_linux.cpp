@@ -11,13 +11,6 @@ using std::chrono::seconds;
 
 constexpr seconds k_limit{600};
 
-std::string linux_image(const Bench& bench, const std::string& name, const std::string& memory, const std::string& words, const std::string& more = {}) {
-  const std::string initrd = (bench.folder() / "initrd.gz").string();
-  (void)bench.command({(bench.source() / "tools/make-initrd").string(), initrd}, seconds{60}).expect_status(0);
-  return build_image(bench, name, fmt::format("memory = \"{}\"\nkernel = \"{}\"\ninitrd = \"{}\"\ncommand_line = \"console=ttyS0 panic=-1 {}\"\non_reboot = \"destroy\"\n{}",
-                                              memory, (bench.source() / "build/debian/kernel").string(), initrd, words, more));
-}
-
 void check(const Bench& bench, Words words, const std::string& memory) {
   words.push_back(linux_image(bench, "linux", memory, "octavo=check"));
   (void)bench.run(words, k_limit).expect_text("octavo-check: PASS").expect_no_text("octavo-check: FAIL").expect_status(0).expect_text("linux: powered off");

@@ -73,4 +73,10 @@ std::string Image::write(const Bench& bench, const std::string& name) const {
   std::ofstream{path, std::ios::binary} << bytes_;
   return path.string();
 }
+std::string linux_image(const Bench& bench, const std::string& name, const std::string& memory, const std::string& words, const std::string& more) {
+  const std::string initrd = (bench.folder() / "initrd.gz").string();
+  (void)bench.command({(bench.source() / "tools/make-initrd").string(), initrd}, std::chrono::seconds{60}).expect_status(0);
+  return build_image(bench, name, fmt::format("memory = \"{}\"\nkernel = \"{}\"\ninitrd = \"{}\"\ncommand_line = \"console=ttyS0 panic=-1 {}\"\non_reboot = \"destroy\"\n{}",
+                                              memory, (bench.source() / "build/debian/kernel").string(), initrd, words, more));
+}
 }  // namespace octavo::system_test

@@ -19,6 +19,9 @@ inline constexpr const char* k_good_guest_text = "good guest: alive\n";
 std::string build_waiting_guest(const Bench& bench, const std::string& kind);
 inline constexpr const char* k_idle_guest_text = "idle guest: alive\n";
 
+/// Debian's kernel with the demonstration's initrd; `words` are for its command line, `more` lines for the TOML file.
+std::string linux_image(const Bench& bench, const std::string& name, const std::string& memory, const std::string& words, const std::string& more = {});
+
 /// An image as bytes and as the device tree at its start.
 class Image {
  public:

@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   add_image_cases(cases);
   add_linux_cases(cases);
   add_channel_cases(cases);
+  add_memory_cases(cases);
   std::erase_if(cases, [&](const Case& one) {
     return one.name.find(filter) == std::string::npos || std::find(layers.begin(), layers.end(), one.layer) == layers.end();
   });

@@ -7,6 +7,7 @@ using u8 = __UINT8_TYPE__;
 using u16 = __UINT16_TYPE__;
 using u32 = __UINT32_TYPE__;
 using u64 = __UINT64_TYPE__;
+using i64 = long long;
 using word = __UINTPTR_TYPE__;  ///< a general register
 using size_t = __SIZE_TYPE__;
 static_assert(sizeof(word) == sizeof(void*) && sizeof(unsigned long) == sizeof(word));

@@ -138,3 +138,36 @@ TEST_CASE("Manager: on_crash = preserve keeps a crashed domain, and destroying i
   CHECK(manager().find("web") == nullptr);
   CHECK(rig.accounts() == rig.at_start);
 }
+
+TEST_CASE("P15: births, ends and targets let the others run between their pieces, and never show a domain that is not whole") {
+  static u64 meanwhiles;
+  static bool ran_too_soon;
+  Rig rig;
+  // 24 MiB in 4K leaves: more frames than one piece has.
+  test::Bytes image = test::with_property(test::small_image("web"), "/config", "leaf-orders", test::cell(0));
+  for (const char* property : {"memory", "maximum-memory"}) image = test::with_property(image, "/config", property, test::cells(24 << 20));
+  image = test::with_property(image, "/memory-map/range@0", "size", test::cells(23 << 20));
+  rig.add_module("web.dom", image);
+  rig.start();
+  manager().set_meanwhile([] {
+    ++meanwhiles;
+    manager().for_each([](domain::Domain& domain) { ran_too_soon = ran_too_soon || domain.runnable(); });
+    CHECK(manager().next_runnable(nullptr) == nullptr);
+  });
+  const auto made = manager().create(0);
+  REQUIRE(made);
+  CHECK(meanwhiles >= 3);
+  CHECK((*made)->runnable());
+  manager().set_meanwhile([] { ++meanwhiles; });
+  meanwhiles = 0;
+  REQUIRE(manager().set_target(**made, 1));
+  manager().set_meanwhile([] {
+    ++meanwhiles;
+    manager().for_each([](domain::Domain& domain) { ran_too_soon = ran_too_soon || domain.runnable(); });
+  });
+  meanwhiles = 0;
+  manager().destroy(**made);
+  CHECK(meanwhiles >= 3);
+  CHECK_FALSE(ran_too_soon);
+  CHECK(rig.accounts() == rig.at_start);
+}

@@ -92,7 +92,7 @@ TEST_CASE("operator: help names every command; domains is list") {
   Json list = Rig::ask("list"), domains = Rig::ask("domains");
   CHECK(list["domains"] == domains["domains"]);
   REQUIRE(list["domains"].size() == 2);
-  CHECK(list["domains"][0] == Json{{"name", "web"}, {"id", 1}, {"state", "running"}, {"memory_bytes", 0x300000}, {"vcpus", 1}, {"exits", 0}, {"image", "web.dom"}});
+  CHECK(list["domains"][0] == Json{{"name", "web"}, {"id", 1}, {"state", "running"}, {"memory_bytes", 0x300000}, {"maximum_bytes", 0x300000}, {"vcpus", 1}, {"exits", 0}, {"image", "web.dom"}});
   CHECK(list["domains"][1]["image"] == "data\xEF\xBF\xBD.dom");
   const std::string text = Rig::ask_text("list");
   CHECK(text.find("name           id") == 0);

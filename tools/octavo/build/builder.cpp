@@ -32,10 +32,13 @@ Outcome<domain::BootRegisters> load(domain::KernelKind kind, GuestMemory& memory
 
 Outcome<DomainPlan> plan(const DomainConfig& config) {
   const BootInput input = OCTAVO_TRY(read_input(config));
-  GuestMemory memory{config.memory};
+  GuestMemory memory{config.maximum_memory};
   OCTAVO_TRY(memory.place_firmware(acpi_tables(config.console)));
   const domain::KernelKind kind = config.kind ? *config.kind : OCTAVO_TRY(detect_kernel(input.kernel));
   const domain::BootRegisters registers = OCTAVO_TRY(load(kind, memory, input));
+  u64 total = 0;
+  for (const Segment& segment : memory.segments()) total += align_up(segment.memory_size, k_page_size);
+  if (total > config.memory) return failure_at("memory", "is less than the {} that kernel, initrd and tables take", rounded_size(total));
   return DomainPlan{config, kind, registers, memory.ranges(), std::move(memory).take_segments()};
 }
 

@@ -83,10 +83,6 @@ class ConfigReader {
     if (config_.memory > config_.maximum_memory) {
       return failure("{}: memory {} is above maximum_memory {}", table_.where("memory"), memory, maximum);
     }
-    if (config_.memory < config_.maximum_memory) {
-      return failure("{}: memory {} is below maximum_memory {}: populate on demand has not landed yet; leave maximum_memory out",
-                     table_.where("memory"), memory, maximum);
-    }
     return {};
   }
 

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a free CPU does for a domain's memory: promotion of what has become whole, found by the tables' own counts and not by
+// looking; zero memory while something is pending. And the guest's way to have back what it gave up.
+#include <catch2/catch.hpp>
+
+#include "pod/pod.hpp"
+#include "tests/model/world.hpp"
+
+using namespace octavo;
+using model::World;
+using p2m::Type;
+
+namespace {
+constexpr u64 k_2m = 512;
+constexpr u64 k_1g = 512 * 512;
+
+struct TidyWorld : World {
+  TidyWorld(u64 target, u64 maximum) : World(p2m::Paging::npt, u64{8} << 30, 4096), pod(p2m) {
+    REQUIRE(pod.initialize(machine, target, maximum));
+    REQUIRE(pod.add_entries(Gfn{0}, maximum));
+  }
+  ~TidyWorld() { pod.destroy(); }
+  TidyWorld(const TidyWorld&) = delete;
+  TidyWorld& operator=(const TidyWorld&) = delete;
+
+  void write(u64 gfn, u64 value) {
+    if (p2m.lookup(Gfn{gfn}).type == Type::pod) REQUIRE(pod.populate(Gfn{gfn}));
+    const auto mfn = tlb0.access(root(), gfn, true);
+    REQUIRE(mfn);
+    *reinterpret_cast<u64*>(simulated.at(to_hpa(Mfn{*mfn}))) = value;
+  }
+  u64 word(u64 gfn) const { return simulated.read64(to_hpa(p2m.lookup(Gfn{gfn}).mfn)); }
+  /// Until there is nothing to do; how often that was something.
+  u64 tidy(u64 budget = 512) {
+    u64 rounds = 0;
+    while (pod.tidy(budget)) REQUIRE(++rounds < 1'000'000);
+    return rounds;
+  }
+  u64 leaves(unsigned level) const { return p2m.statistics().leaves[level][static_cast<usize>(Type::ram_rw)]; }
+
+  pod::Pod pod;
+};
+}  // namespace
+
+TEST_CASE("P7: 512 leaves that became whole are promoted without a look at anything else, in place and on to 1G") {
+  TidyWorld world(2 * k_1g, 4 * k_1g);
+  world.write(5, 1);
+  REQUIRE(world.leaves(2) == 1);
+  CHECK(world.tidy() == 0);
+  // A change of type at one frame cuts the leaf down to 4K; taken back, it is whole again.
+  REQUIRE(world.p2m.change_type(Gfn{700}, 1, Type::ram_rw, Type::ram_ro));
+  CHECK(world.leaves(2) == 0);
+  CHECK(world.leaves(1) == 511);
+  CHECK(world.leaves(0) == 511);
+  CHECK(world.tidy() > 0);  // looked at, of two types: not to be joined
+  CHECK(world.leaves(0) == 511);
+  REQUIRE(world.p2m.change_type(Gfn{700}, 1, Type::ram_ro, Type::ram_rw));
+  CHECK(world.tidy() > 0);
+  CHECK(world.leaves(2) == 1);
+  CHECK(world.leaves(1) + world.leaves(0) == 0);
+  CHECK(world.word(5) == 1);
+  CHECK(world.p2m.statistics().copied[1] == 0);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("P7: scattered frames are copied into one folio, a few at a time, as soon as the cache or the machine has one") {
+  const auto from_machine = GENERATE(false, true);
+  for (const u64 budget : {u64{1}, u64{7}, u64{512}}) {
+    TidyWorld world(2 * k_2m, 8 * k_2m);
+    for (u64 gfn = 0; gfn < 2 * k_2m; ++gfn) world.write(gfn, gfn + 1);
+    // Every second frame of the first 2M goes and comes back: from the cache, in another order.
+    for (u64 gfn = 0; gfn < k_2m; gfn += 2) REQUIRE(world.pod.decrease(Gfn{gfn}, 1) == 1);
+    for (u64 gfn = 0; gfn < k_2m; gfn += 2) REQUIRE(world.pod.increase(Gfn{k_2m - 2 - gfn}, 1) == 1);
+    for (u64 gfn = 0; gfn < k_2m; gfn += 2) world.write((gfn + 200) % k_2m, (gfn + 200) % k_2m + 1);
+    CHECK(world.leaves(1) == 1);
+    CHECK(world.leaves(0) == k_2m);
+    std::vector<mm::Folio> hoard;
+    while (auto folio = world.machine.allocate(k_order_4k, DomainId::hypervisor, mm::FrameKind::hypervisor)) hoard.push_back(std::move(*folio));
+    world.tidy(budget);
+    CHECK(world.leaves(1) == 1);  // cache and machine are empty: nothing to copy into
+    CHECK(world.check() == "");
+    hoard.clear();
+    if (!from_machine) REQUIRE(world.pod.set_target(3 * k_2m));
+    const u64 free = world.machine.statistics().free_frames();
+    CHECK(world.tidy(budget) >= k_2m / budget);
+    CHECK(world.leaves(1) == 2);
+    CHECK(world.leaves(0) == 0);
+    CHECK(world.p2m.statistics().copied[1] == 1);
+    for (u64 gfn = 0; gfn < 2 * k_2m; ++gfn) REQUIRE(world.word(gfn) == gfn + 1);
+    const pod::Accounts accounts = world.pod.accounts();
+    CHECK(accounts.populated == 2 * k_2m);
+    CHECK(accounts.cached() == (from_machine ? 0 : k_2m));
+    CHECK(accounts.pending == 0);
+    CHECK(accounts.in_transit == 0);
+    CHECK(world.machine.statistics().free_frames() == free);
+    CHECK(world.check() == "");
+  }
+}
+
+TEST_CASE("P7: more candidates than are noted are found all the same") {
+  constexpr u64 k_many = 100;
+  TidyWorld world((k_many + 2) * k_2m, 200 * k_2m);
+  for (u64 i = 0; i < k_many; ++i) {
+    world.write(i * k_2m, i + 1);
+    REQUIRE(world.p2m.change_type(Gfn{i * k_2m + 3}, 1, Type::ram_rw, Type::ram_ro));
+  }
+  world.tidy();
+  CHECK(world.leaves(1) == 0);
+  for (u64 i = 0; i < k_many; ++i) REQUIRE(world.p2m.change_type(Gfn{i * k_2m + 3}, 1, Type::ram_ro, Type::ram_rw));
+  world.tidy(1);
+  CHECK(world.leaves(1) == k_many);
+  CHECK(world.leaves(0) == 0);
+  for (u64 i = 0; i < k_many; ++i) CHECK(world.word(i * k_2m) == i + 1);
+  CHECK(world.tidy() == 0);
+}
+
+TEST_CASE("D4, D5: zero memory beyond the target goes back by itself, and the look for it ends") {
+  TidyWorld world(4 * k_2m, 8 * k_2m);
+  for (u64 gfn = 0; gfn < 4 * k_2m; ++gfn) world.write(gfn, gfn < 3 * k_2m ? gfn + 1 : 0);
+  const auto reply = world.pod.set_target(2 * k_2m);
+  REQUIRE(reply);
+  CHECK(reply->pending == 2 * k_2m);
+  const u64 free = world.machine.statistics().free_frames();
+  CHECK(world.tidy() > 0);
+  CHECK(world.pod.accounts().pending == k_2m);
+  CHECK(world.pod.accounts().populated == 3 * k_2m);
+  CHECK(world.machine.statistics().free_frames() == free + k_2m);
+  CHECK(world.tidy() == 0);
+  for (u64 gfn = 0; gfn < 3 * k_2m; ++gfn) REQUIRE(world.word(gfn) == gfn + 1);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("D9: what was given up can be had back, at any offset; what was not cannot") {
+  TidyWorld world(4 * k_2m, 8 * k_2m);
+  for (u64 gfn = 0; gfn < 2 * k_2m; ++gfn) world.write(gfn, gfn + 1);
+  REQUIRE(world.pod.decrease(Gfn{100}, 700) == 700);
+  CHECK(world.p2m.lookup(Gfn{100}).type == Type::invalid);
+  CHECK(world.pod.increase(Gfn{99}, 10) == 0);          // memory
+  CHECK(world.pod.increase(Gfn{100}, 1000) == 700);     // stops where memory is
+  CHECK(world.pod.increase(Gfn{100}, 700) == 700);      // entries stay entries
+  CHECK(world.pod.increase(Gfn{100}, 700, 9) == 9);     // nine pieces, of 4K each here
+  CHECK(world.pod.increase(Gfn{~u64{0}}, 2).error() == Error::out_of_range);
+  const pod::Accounts accounts = world.pod.accounts();
+  CHECK(accounts.entries == 6 * k_2m + 700);
+  world.write(150, 5);
+  CHECK(world.word(150) == 5);
+  CHECK(world.word(99) == 100);
+  CHECK(world.word(800) == 801);
+  CHECK(world.check() == "");
+}
