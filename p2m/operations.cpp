@@ -12,6 +12,8 @@ Result<void> P2m::set_range(Gfn gfn, Mfn mfn, u64 count, Type type) {
   if (!is_mapped(type)) return fail(Error::invalid_argument);
   if (!range_within(mfn.value(), count, configuration_.machine_limit.value())) return fail(Error::out_of_range);
   if (!may_become(gfn, count, type)) return fail(Error::exists);
+  const std::optional<Mfn> replacement = is_ram(type) ? std::optional(mfn) : std::nullopt;
+  const bool cuts_itself = OCTAVO_TRY(check_partial(gfn, count, replacement));
   const auto each_piece = [&](auto&& f) -> Result<void> {
     for (u64 done = 0; done < count;) {
       const Order order = mapping_order(gfn + done, mfn + done, count - done, type);
@@ -20,31 +22,36 @@ Result<void> P2m::set_range(Gfn gfn, Mfn mfn, u64 count, Type type) {
     }
     return {};
   };
-  const auto plan_tables = [&]() -> Result<void> {
-    Plan plan;
-    OCTAVO_TRY(each_piece([&](u64 done, Order order) -> Result<void> {
-      plan_piece(plan, gfn + done, level_of_order(order));
-      return {};
-    }));
-    return check_plan(plan);
+  const auto reference = [&](u64 done, Order order) -> Result<mm::Folio> {
+    if (is_ram(type)) return machine_->reference(mfn + done, order, configuration_.domain, mm::FrameKind::guest);
+    OCTAVO_TRY(check_device_memory(mfn + done, order));
+    return mm::Folio{};
   };
-  OCTAVO_TRY(plan_tables());
-  OCTAVO_TRY(carve_partial(gfn, count, is_ram(type) ? std::optional(mfn) : std::nullopt));
-  OCTAVO_TRY(plan_tables());  // again: the carving may have cut the very folio that is to be mapped
-  u64 held = 0;
-  const Result<void> referenced = each_piece([&](u64 done, Order order) -> Result<void> {
-    if (!is_ram(type)) return check_device_memory(mfn + done, order);
-    mm::Folio reference = OCTAVO_TRY(machine_->reference(mfn + done, order, configuration_.domain, mm::FrameKind::guest));
-    static_cast<void>(std::move(reference).keep());
-    held = done + order.frames();
+  Plan plan;
+  const Result<void> planned = each_piece([&](u64 done, Order order) -> Result<void> {
+    const mm::Folio trial = OCTAVO_TRY(reference(done, order));  // can it be had?
+    const u64 step = cuts_itself ? k_entries : order.frames();   // a folio that is cut itself may have to be mapped in single frames
+    for (u64 i = 0; i < order.frames(); i += step) plan_piece(plan, gfn + (done + i), cuts_itself ? 0 : level_of_order(order));
     return {};
   });
-  if (!referenced) {
-    while (held > 0) {  // frame by frame: a count knows no pieces
-      --held;
-      const mm::Folio back(*machine_, mfn + held, k_order_4k);
+  if (!planned) return planned;
+  OCTAVO_TRY(check_plan(plan));
+  u64 held = 0;
+  Result<void> prepared = carve_partial(gfn, count, replacement);
+  if (prepared) {
+    prepared = each_piece([&](u64 done, Order order) -> Result<void> {
+      mm::Folio taken = OCTAVO_TRY(reference(done, order));
+      static_cast<void>(std::move(taken).keep());
+      held = done + order.frames();
+      return {};
+    });
+  }
+  if (!prepared) {
+    for (; is_ram(type) && held > 0; --held) {  // frame by frame: a count knows no pieces
+      const mm::Folio back(*machine_, mfn + (held - 1), k_order_4k);
     }
-    return referenced;
+    cut_leaves(gfn, count, SplitCause::set);
+    return prepared;
   }
   const Result<void> committed = each_piece([&](u64 done, Order order) -> Result<void> {
     const unsigned level = level_of_order(order);
@@ -84,7 +91,11 @@ Result<void> P2m::set_hole(Gfn gfn, u64 count, Type type) {
     if (!is_there(gfn + done, level)) plan_piece(plan, gfn + done, level);
   }
   OCTAVO_TRY(check_plan(plan));
-  OCTAVO_TRY(carve_partial(gfn, count, std::nullopt));
+  static_cast<void>(OCTAVO_TRY(check_partial(gfn, count, std::nullopt)));
+  if (const Result<void> carved = carve_partial(gfn, count, std::nullopt); !carved) {
+    cut_leaves(gfn, count, SplitCause::unmap);
+    return carved;
+  }
   for (u64 done = 0; done < count; done += piece_at(done).frames()) {
     const unsigned level = level_of_order(piece_at(done));
     if (is_there(gfn + done, level)) continue;

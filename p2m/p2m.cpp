@@ -157,10 +157,9 @@ u64 P2m::references_from_tables(u64 gfn, Mfn mfn, u64 frames) const {
   return references;
 }
 
-/// Folios of which [gfn, gfn + count) loses a part become folios of their own there, so that the part can be freed (F3). What is
-/// replaced by itself (`replacement`: the mfn that gfn is to get) is not lost. Only the frame table changes, and nobody can
-/// tell, so an error later on needs no way back.
-Result<void> P2m::carve_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement) {
+/// f(first, count, mfn, folio) for each run of memory in one leaf of [gfn, gfn + count) whose folio loses a part. What is replaced by
+/// itself (`replacement`: the mfn that gfn is to get) is not lost.
+Result<void> P2m::each_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement, auto&& f) const {
   const Gfn end = gfn + count;
   for (Gfn at = gfn; at < end;) {
     const Slot slot = find(at, 0);
@@ -174,15 +173,47 @@ Result<void> P2m::carve_partial(Gfn gfn, u64 count, std::optional<Mfn> replaceme
     if (!folio) return fail(Error::corrupt);
     const u64 before = mfn - folio->head;
     if (first - gfn >= before && end - first >= folio->order.frames() - before) continue;  // all of it goes
-    const auto mapped = [&](Mfn part, u64 frames) { return references_from_tables(first.value() + (part - mfn), part, frames); };
-    for (u64 done = 0; done < at - first;) {
-      unsigned order = folio->order.value();
-      while (!Mfn{mfn + done}.is_aligned(Order{order}) || (at - first) - done < Order{order}.frames()) --order;
+    OCTAVO_TRY(f(first, at - first, mfn, *folio));
+  }
+  return {};
+}
+
+/// Can each folio that loses a part be cut? Says whether one of them is to be mapped, too. Changes nothing.
+Result<bool> P2m::check_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement) const {
+  bool cuts_itself = false;
+  OCTAVO_TRY(each_partial(gfn, count, replacement, [&](Gfn first, u64, Mfn mfn, const mm::Machine::FolioInfo& folio) -> Result<void> {
+    const u64 frames = folio.order.frames();
+    if (references_from_tables(first.value() - (mfn - folio.head), folio.head, frames) != folio.references) return fail(Error::busy);
+    cuts_itself = cuts_itself || (replacement && *replacement < folio.head + frames && folio.head < *replacement + count);
+    return {};
+  }));
+  return cuts_itself;
+}
+
+/// Folios of which [gfn, gfn + count) loses a part become folios of their own there, so that the part can be freed (F3). After
+/// check_partial() it fails only when somebody has taken a reference since; the caller has to cut_leaves() then.
+Result<void> P2m::carve_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement) {
+  return each_partial(gfn, count, replacement, [&](Gfn first, u64 frames, Mfn mfn, const mm::Machine::FolioInfo& folio) -> Result<void> {
+    const auto mapped = [&](Mfn part, u64 n) { return references_from_tables(first.value() + (part - mfn), part, n); };
+    for (u64 done = 0; done < frames;) {
+      unsigned order = folio.order.value();
+      while (!Mfn{mfn + done}.is_aligned(Order{order}) || frames - done < Order{order}.frames()) --order;
       OCTAVO_TRY(machine_->carve(mfn + done, Order{order}, configuration_.domain, mapped));
       done += Order{order}.frames();
     }
+    return {};
+  });
+}
+
+/// After an error behind carve_partial(): no leaf may lie over several folios, so the leaves at the two ends are split as well. The plan
+/// has reserved the tables for that.
+void P2m::cut_leaves(Gfn gfn, u64 count, SplitCause cause) {
+  for (const Gfn end : {gfn, Gfn{gfn + count}}) {
+    if (end >= limit()) continue;
+    for (Slot slot = find(end, 0); is_own_memory(slot.entry, slot.level) && !end.is_aligned(order_of_level(slot.level)); slot = find(end, 0)) {
+      split(slot, cause);
+    }
   }
-  return {};
 }
 
 // ---- committing: nothing can fail ----
@@ -276,11 +307,14 @@ void P2m::put_entry(Gfn gfn, unsigned level, u64 entry, SplitCause cause) {
   const u64 old = replace(slot, entry);
   note_candidate(slot, gfn);
   if (!format_->is_present(old)) return;
-  const bool same_frame = !format_->is_table(old, level) && format_->is_present(entry) && Format::mfn_of(old) == Format::mfn_of(entry);
-  if (same_frame) {
-    const u64 kept = (format_->accessed | format_->dirty | Format::k_written) & old & ~entry;
-    if (kept != 0) slot.table.set_bits(slot.index, kept);
+  u64 kept = 0;
+  if (format_->is_table(old, level)) {
+    // Its leaves may have mapped the same frames, and who writes through them is known after the flush only: count it as written.
+    if (is_own_memory(entry, level)) kept = Format::k_written;
+  } else if (format_->is_present(entry) && Format::mfn_of(old) == Format::mfn_of(entry)) {
+    kept = (format_->accessed | format_->dirty | Format::k_written) & old & ~entry;
   }
+  if (kept != 0) slot.table.set_bits(slot.index, kept);
   note_changed(gfn, order_of_level(level).frames());
   release(gfn, level, old);
 }

@@ -256,7 +256,10 @@ class P2m final : private mm::Gather::Client {
   void plan_piece(Plan& plan, Gfn gfn, unsigned level) const;
   /// f(Gfn, unsigned level, u64 entry) for each leaf and hole that [gfn, gfn + count) touches.
   void each_entry(Gfn gfn, u64 count, auto&& f) const;
+  [[nodiscard]] Result<void> each_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement, auto&& f) const;
+  [[nodiscard]] Result<bool> check_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement) const;
   [[nodiscard]] Result<void> carve_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement);
+  void cut_leaves(Gfn gfn, u64 count, SplitCause cause);
   [[nodiscard]] u64 references_from_tables(u64 gfn, Mfn mfn, u64 frames) const;
 
   Slot descend(Gfn gfn, unsigned level, SplitCause cause);

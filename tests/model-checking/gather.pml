@@ -4,9 +4,13 @@
  * and a gather that unlinks a frame, advances the generations, asks those inside, and only then gives the frame to somebody else.
  * Claims: nobody uses a frame after it was given away, and nobody waits for ever.
  *
- *   tests/model-checking/run                                    must report 0 errors for the protocol as it is
- *   and with -DNO_GENERATION, -DNO_ASK or -DNO_READERS     must each report an error: the model can fail
- *   -DNO_ANSWER_IN_SPIN                                         must report a deadlock (invalid end state)
+ * `frame` stands for whatever an unlinked entry led to, a table or memory; `tlb` for a translation or for a pointer to a lower table:
+ * a walk through a table that was given away is as bad as an access to memory that was. Interleaving is sequentially consistent, which
+ * is what mm/epoch.hpp asks of the processor with memory_order_seq_cst. The statements stand in the order of the C++.
+ *
+ * tests/model-checking/run checks it as it is (no error), and with each of these holes cut into it (an error each):
+ *   missing: NO_GENERATION NO_ASK NO_READERS NO_ANSWER_IN_SPIN (the last is a deadlock: an invalid end state)
+ *   in the wrong order: ENTER_LOOKS_FIRST READER_LOOKS_FIRST ASK_BEFORE_GENERATION FREE_BEFORE_FLUSH FLUSH_BEFORE_UNLINK
  */
 #define CPUS 2
 #define ROUNDS 2
@@ -30,15 +34,21 @@ inline answer(cpu) { tlb = 0; flush_wanted[cpu] = false }
 
 proctype processor(byte cpu) {
   byte tlb = 0;
-  byte seen = 0;
+  byte seen = 0, now;
   byte rounds = 0;
   do
   :: rounds < 2 ->
      rounds++;
+#ifdef ENTER_LOOKS_FIRST
+     now = generation;
+     inside[cpu] = true;
+#else
      inside[cpu] = true;                                   /* enter() */
+     now = generation;
+#endif
 #ifndef NO_GENERATION
      if
-     :: seen != generation -> tlb = 0; seen = generation   /* (the second read may only be newer) */
+     :: seen != now -> tlb = 0; seen = now
      :: else -> skip
      fi;
 #endif
@@ -64,19 +74,28 @@ end:
 }
 
 proctype reader() {
-  byte frame = 0;
+  byte frame = 0, now;
   byte rounds = 0;
   do
   :: rounds < 2 ->
      rounds++;
-     since = 0;
-     since = reader_generation;
+#ifdef READER_LOOKS_FIRST
+     frame = linked;
+#endif
+     since = 0;                                            /* sequentially consistent; the next store may be late: until then 0 is seen */
+     now = reader_generation;
+     since = now;
+#ifndef READER_LOOKS_FIRST
      frame = linked;                                       /* lookup() */
+#endif
      use(frame);                                           /* ... and what is done with the frame */
      since = OUTSIDE
   :: else -> break
   od
 }
+
+inline unlink() { linked = round + 2 }                     /* by one exchange */
+inline look_inside() { d_step { ask[0] = inside[0]; ask[1] = inside[1] } }  /* one load of the mask */
 
 proctype gather() {
   byte round = 0;
@@ -86,9 +105,19 @@ proctype gather() {
   :: round < ROUNDS ->
      atomic { !lock -> lock = true };
      old = linked;
-     linked = round + 2;                                   /* unlink, by one exchange */
+#ifndef FLUSH_BEFORE_UNLINK
+     unlink();
+#endif
+#ifdef FREE_BEFORE_FLUSH
+     given[old] = true;
+#endif
+#ifdef ASK_BEFORE_GENERATION
+     look_inside();
+     generation++;
+#else
      generation++;                                         /* TagUsers::flush() */
-     d_step { ask[0] = inside[0]; ask[1] = inside[1] };    /* one load of the mask */
+     look_inside();
+#endif
 #ifdef NO_ASK
      d_step { ask[0] = false; ask[1] = false };
 #endif
@@ -104,6 +133,9 @@ proctype gather() {
      reader_generation++;                                  /* ReadSection::wait_for_all() */
      now = reader_generation;
      since >= now;
+#endif
+#ifdef FLUSH_BEFORE_UNLINK
+     unlink();
 #endif
      given[old] = true;                                    /* free: from here it is somebody else's */
      lock = false;

@@ -2,7 +2,7 @@
 // A simulated machine with a mm::Machine, one p2m and TLBs on two CPUs, and the check that every memory test makes after each
 // step: audit clean, reference walk equal to lookup, no stale translation, accounts exact.
 #pragma once
-#include <catch2/catch.hpp>
+#include <stdexcept>
 #include <vector>
 
 #include "mm/machine.hpp"
@@ -12,6 +12,11 @@
 
 namespace octavo::model {
 
+/// What a test takes for granted before it begins.
+inline void require(bool holds, const char* what) {
+  if (!holds) throw std::runtime_error(what);
+}
+
 struct World {
   static constexpr DomainId k_domain{3};
   static constexpr arch::TlbTag k_tag{5};
@@ -19,9 +24,9 @@ struct World {
   explicit World(p2m::Paging paging, u64 bytes = u64{4} << 30, u64 tables = 64, p2m::OrderSet orders = p2m::k_all_orders)
       : simulated(bytes, 2), nested(paging == p2m::Paging::npt ? Nested::npt : Nested::ept) {
     const arch::MemoryRange ram[] = {{Hpa{0}, bytes}};
-    REQUIRE(machine.initialize(ram, ram, mm::Contents::zero));
+    require(machine.initialize(ram, ram, mm::Contents::zero).has_value(), "no machine");
     free_at_start = machine.statistics().free_frames();
-    REQUIRE(p2m.initialize(machine, {.domain = k_domain, .paging = paging, .orders = orders, .tag = k_tag, .table_frames = tables}));
+    require(p2m.initialize(machine, {.domain = k_domain, .paging = paging, .orders = orders, .tag = k_tag, .table_frames = tables}).has_value(), "no p2m");
     simulated.on_flush.push_back([this](arch::TlbTag tag, u64 cpus) {
       if (tag == k_tag && (cpus & 1) != 0) tlb0.flush();
       if (tag == k_tag && (cpus & 2) != 0) tlb1.flush();
@@ -36,8 +41,7 @@ struct World {
   /// A frame of guest memory of its own; the reference goes to whoever maps it.
   [[nodiscard]] Mfn mapped_folio(Gfn gfn, Order order, p2m::Type type = p2m::Type::ram_rw) {
     const auto folio = machine.allocate(order, k_domain, mm::FrameKind::guest);
-    REQUIRE(folio);
-    REQUIRE(p2m.set(gfn, folio->mfn(), order, type));
+    require(folio.has_value() && p2m.set(gfn, folio->mfn(), order, type), "no folio mapped");
     return folio->mfn();
   }
 

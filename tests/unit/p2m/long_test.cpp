@@ -336,3 +336,17 @@ TEST_CASE("D5: what the hypervisor writes is noted, through splits and promotion
   CHECK(world.p2m.lookup(Gfn{3}).written);
   CHECK(world.check() == "");
 }
+
+TEST_CASE("P13, D5: small leaves that were written and are replaced by a large one over the same frames are not forgotten") {
+  for (const Paging paging : k_pagings) {
+    World world(paging);
+    const Mfn mfn = world.mapped_folio(Gfn{0}, k_order_2m);
+    REQUIRE(world.p2m.change_type(Gfn{0}, 1, Type::ram_rw, Type::ram_ro));
+    REQUIRE(world.tlb0.access(world.root(), 3, true));
+    REQUIRE(world.p2m.set_range(Gfn{0}, mfn, k_2m, Type::ram_rw));
+    const p2m::Translation there = world.p2m.lookup(Gfn{3});
+    CHECK(there.order == k_order_2m);
+    CHECK((there.dirty || there.written));
+    CHECK(world.check() == "");
+  }
+}

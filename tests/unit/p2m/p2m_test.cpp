@@ -171,6 +171,44 @@ TEST_CASE("F3: a part of a folio that somebody else refers to stays where it is:
   CHECK(world.check() == "");
 }
 
+TEST_CASE("F3, P5: a reference that is taken in the middle of an operation makes it fail, and leaves nothing that does not fit together") {
+  // Both ends of the range cut a folio. Somebody pins the second one at each moment in turn.
+  for (const bool hole : {true, false}) {
+    int failures = 0;
+    for (int moment = 0;; ++moment) {
+      World world(Paging::npt, u64{1} << 30);
+      static_cast<void>(world.mapped_folio(Gfn{0}, k_order_2m));
+      const Mfn second = world.mapped_folio(Gfn{k_2m}, k_order_2m);
+      auto fresh = world.machine.allocate(Order{10}, World::k_domain, mm::FrameKind::guest);
+      REQUIRE(fresh);
+      mm::Folio pin;
+      int now = 0;
+      world.simulated.on_map = [&](Mfn) {
+        if (now++ != moment) return;
+        if (auto reference = world.machine.reference(second + 9, k_order_4k, World::k_domain, mm::FrameKind::guest)) pin = std::move(*reference);
+      };
+      const Result<void> done = hole ? world.p2m.unmap_range(Gfn{500}, 100) : world.p2m.set_range(Gfn{500}, fresh->mfn(), 100, Type::ram_rw);
+      world.simulated.on_map = nullptr;
+      INFO("pinned at " << moment << " of " << now);
+      CHECK(world.check() == "");
+      CHECK(world.difference(Gfn{499}) == "");
+      if (!done) {
+        ++failures;
+        CHECK(done.error() == Error::busy);
+        CHECK(world.p2m.lookup(Gfn{500}).type == Type::ram_rw);
+        CHECK(world.p2m.lookup(Gfn{k_2m + 9}).mfn == second + 9);
+        CHECK(world.machine.folio_at(fresh->mfn())->references == 1);
+      }
+      pin.reset();
+      fresh->reset();
+      CHECK(world.p2m.unmap_range(Gfn{0}, 2 * k_2m));
+      CHECK(world.check() == "");
+      if (now <= moment) break;
+    }
+    CHECK(failures > 2);
+  }
+}
+
 TEST_CASE("D9, P5: illegal input is an error and changes nothing") {
   World world(Paging::npt, u64{1} << 30);
   const auto folio = world.machine.allocate(k_order_2m, World::k_domain, mm::FrameKind::guest);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // P15: a target that is set in pieces ends as one that is set at once, whatever the pieces are and whatever the guest does between them.
+#include <catch2/catch.hpp>
+
 #include "pod/pod.hpp"
 #include "tests/model/world.hpp"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a free CPU does for a domain's memory: promotion of what has become whole, found by the tables' own counts and not by
 // looking; zero memory while something is pending. And the guest's way to have back what it gave up.
+#include <catch2/catch.hpp>
+
 #include "pod/pod.hpp"
 #include "tests/model/world.hpp"
 
