@@ -8,7 +8,7 @@ namespace octavo::domain {
 using arch::Gpr;
 
 namespace {
-/// How many leaves, holes or entries one call goes through before it comes back.
+/// How many leaves, holes or entries one call goes through before it comes back; one of 2M that is zeroed counts for all of them.
 constexpr u64 k_budget = 64;
 /// How many entries one call audits.
 constexpr u64 k_audited = 2048;
@@ -37,11 +37,18 @@ i64 Domain::resize(arch::GuestRegisters& regs, bool more) {
   if (!is_ram_range(Gfn{regs[Gpr::rdi]}, count)) return ends(-OCTAVO_ERANGE, 0);
   const Gfn gfn = Gfn{regs[Gpr::rdi]} + done;
   const u64 left = count - done;
-  const Result<u64> handled = more ? pod_.increase(gfn, left, k_budget) : pod_.decrease(gfn, left, k_budget);
-  if (!handled) return ends(code_of(handled.error()), done);
-  if (*handled == left) return ends(0, count);
-  if (*handled == 0) return ends(more ? -OCTAVO_EEXIST : -OCTAVO_ENOENT, done);
-  regs[Gpr::r8] = done + *handled;
+  u64 handled = 0;
+  for (u64 budget = k_budget; handled < left && budget > 0;) {
+    const u64 populated = more ? 0 : pod_.accounts().populated;
+    const Result<u64> piece = more ? pod_.increase(gfn + handled, left - handled, 1) : pod_.decrease(gfn + handled, left - handled, 1);
+    if (!piece) return ends(code_of(piece.error()), done + handled);
+    if (*piece == 0) return ends(more ? -OCTAVO_EEXIST : -OCTAVO_ENOENT, done + handled);
+    handled += *piece;
+    const bool large = !more && populated - pod_.accounts().populated > 1;
+    budget -= large ? budget : 1;
+  }
+  if (handled == left) return ends(0, count);
+  regs[Gpr::r8] = done + handled;
   return -OCTAVO_EAGAIN;
 }
 

@@ -183,7 +183,7 @@ void Pod::file(mm::Folio folio, bool is_zero) {
   pending_ -= cache_.give_back(pending_);
 }
 
-/// A move, or a guest that gives memory up, can leave gigabytes at once, which must not be zeroed at once: tidy() and faults that find the cache empty do it bit by bit.
+/// A move, or a guest that gives up a 1G leaf, leaves gigabytes at once, which must not be zeroed at once: tidy() and faults that find the cache empty do it bit by bit.
 void Pod::take(mm::Folio folio) {
   const u64 frames = folio.order().frames();
   if (pending_ >= frames) {
@@ -326,7 +326,7 @@ Result<u64> Pod::decrease(Gfn gfn, u64 count, u64 budget) {
     const Order order = p2m_.configuration().orders.largest(at.value(), rest);
     Result<p2m::Taken> taken = p2m_.take_out(at, order, Type::invalid);
     if (!taken) return done > 0 ? Result<u64>{done} : fail(taken.error());
-    if (order == k_order_4k) file(std::move(taken->folio), false);
+    if (order <= k_order_2m) file(std::move(taken->folio), false);
     else take(std::move(taken->folio));
     done += order.frames();
   }
