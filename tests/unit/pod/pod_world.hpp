@@ -39,7 +39,7 @@ struct Believer : World {
     if (std::string found = check(); !found.empty()) return found;
     const pod::Accounts accounts = pod.accounts();
     if (!accounts.hold()) return "more is held than target and pending";
-    if (accounts.populated != p2m.audit().mapped_frames + accounts.in_transit) return "populated";
+    if (accounts.populated != p2m.audit().mapped_frames + p2m.frames_in_transit()) return "populated";
     const auto frames = machine.statistics().frames;
     if (frames[static_cast<usize>(mm::FrameKind::pod_cache)] != accounts.cached()) return "cached";
     return {};
