@@ -178,8 +178,9 @@ void Pod::file(mm::Folio folio, bool is_zero) {
   }
   const Mfn mfn = folio.mfn();
   const Order order = folio.order();
+  if (!machine_->is_exclusive(folio)) return;  // somebody else has a reference: to the machine when that one is gone
   if (!is_zero) mm::zero_frames(mfn, order);
-  if (!cache_.add(folio)) return;  // somebody else has a reference: it goes back to the machine when that one is gone
+  if (!cache_.add(folio)) return;
   pending_ -= cache_.give_back(pending_);
 }
 
@@ -190,6 +191,7 @@ void Pod::take(mm::Folio folio) {
     pending_ -= frames;
     return;  // the handle's end returns it to the machine
   }
+  if (!machine_->is_exclusive(folio)) return;  // and to the machine, too, when whoever else refers to it is done
   // Behind the first, which may be zero in part.
   mm::Folio first = soiled_ != mm::k_no_frame && soiled_done_ > 0 ? take_soiled() : mm::Folio{};
   put_soiled(std::move(folio));
@@ -205,9 +207,9 @@ void Pod::put_soiled(mm::Folio folio) {
 mm::Folio Pod::take_soiled() {
   mm::Frame& frame = machine_->table().at(soiled_);
   soiled_ = frame.next;
-  const mm::FrameState state = frame.state();
-  soiled_frames_ -= state.order().frames();
-  return mm::Folio{*machine_, machine_->table().mfn_of(frame), state.order(), state.references()};
+  const Order order = frame.state().order();
+  soiled_frames_ -= order.frames();
+  return mm::Folio{*machine_, machine_->table().mfn_of(frame), order, static_cast<u32>(order.frames())};
 }
 
 /// Zeroes what was left soiled until the budget is used up, 2 MiB at least, and files it; false when there is none.

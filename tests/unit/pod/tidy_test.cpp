@@ -190,3 +190,20 @@ TEST_CASE("P15, D5: a fault that looks for zero memory does not read a gigabyte 
   CHECK(world.word(k_1g - 1) == 1);
   CHECK(world.check() == "");
 }
+
+TEST_CASE("F3: a gigabyte that is given up while somebody refers to a part of it is not zeroed under him, and goes to the machine after him") {
+  TidyWorld world(2 * k_1g, 4 * k_1g);
+  world.write(7, 42);
+  const Mfn mfn = world.p2m.lookup(Gfn{7}).mfn;
+  auto pin = world.machine.reference(mfn, k_order_4k, World::k_domain, mm::FrameKind::guest);
+  REQUIRE(pin);
+  const u64 free = world.machine.statistics().free_frames();
+  REQUIRE(world.pod.decrease(Gfn{0}, k_1g) == k_1g);
+  while (world.pod.tidy(512)) {}
+  CHECK(world.simulated.read64(to_hpa(mfn)) == 42);
+  CHECK(world.pod.accounts().cached() == k_1g);
+  CHECK(world.machine.statistics().free_frames() == free);
+  pin->reset();
+  CHECK(world.machine.statistics().free_frames() == free + k_1g);
+  CHECK(world.check() == "");
+}
