@@ -113,6 +113,9 @@ std::string compare(const Instruction& ours, Kind kind, const Oracle::Answer& a)
         const auto& m = *ours.memory;
         const bool rip = first.mem.base == ZYDIS_REGISTER_RIP || first.mem.base == ZYDIS_REGISTER_EIP;
         if (m.rip_relative != rip) return "rip-relative";
+        // Zydis 3.2.1 takes a SIB byte without a base (mod 0, base 5) for one with R13D when REX.B comes with a 32-bit address size. It has none (SDM 2A,
+        // table 2-3, and 2.2.1.2: that encoding is decoded before REX.B counts).
+        if (first.mem.base == ZYDIS_REGISTER_R13D && a.instruction.raw.modrm.mod == 0) return m.base ? "has base" : "";
         if (m.base.has_value() != (first.mem.base != ZYDIS_REGISTER_NONE && !rip)) return "has base";
         if (m.base && *m.base != number(first.mem.base)) return "base";
         if (m.index.has_value() != (first.mem.index != ZYDIS_REGISTER_NONE)) return "has index";
