@@ -49,7 +49,9 @@ void loglevel(Words words, Answer& answer) {
 }
 
 void panic(Words words, Answer& answer) {
-  request_end(MachineEnd::panic);
+  const std::string_view how = words.size() > 1 ? words[1] : "";
+  if (!how.empty() && how != "fault" && how != "stack") return answer.failed(words[0], "it takes: fault or stack, or nothing");
+  request_end(how == "fault" ? MachineEnd::fault : how == "stack" ? MachineEnd::overflow : MachineEnd::panic);
   answer.ok(words[0]);
   answer.message("the machine stops with a dump");
 }

@@ -19,6 +19,7 @@ constexpr u64 k_least_quantum_ns = 20'000;
 /// How often serial lines without interrupts are looked at: a receiver of 16 bytes at 115200 baud is full after 1.4 ms.
 constexpr u64 k_poll_ns = 1'000'000;
 
+constexpr u64 k_nothing_there = 0x1000'0010;  // for `panic fault`: the hypervisor maps nothing low
 constexpr u64 k_tidy_ns = 10'000'000;
 constexpr u64 k_tidy_frames = 512;
 
@@ -111,6 +112,12 @@ void find_focus() {
   move_focus();
 }
 
+/// Until the guard page; how deep it got.
+[[gnu::noinline]] u64 fill_the_stack(u64 depth) {
+  volatile u64 room[64] = {depth};
+  return depth == ~u64{0} ? room[0] : fill_the_stack(depth + 1) + room[0];
+}
+
 [[noreturn]] void end_with_verdict() {
   channel().say_farewell();
   arch::exit_machine(manager().any_failed() ? arch::ExitCode::failed : arch::ExitCode::passed);
@@ -120,6 +127,8 @@ void end_if_asked() {
   if (requested_end() == MachineEnd::none) return;
   channel().say_farewell();
   if (requested_end() == MachineEnd::panic) arch::panic("the operator asked for it");
+  if (requested_end() == MachineEnd::fault) log::error("read {}", *reinterpret_cast<const volatile u64*>(k_nothing_there));
+  if (requested_end() == MachineEnd::overflow) log::error("{} deep", fill_the_stack(0));
   if (requested_end() == MachineEnd::reboot) arch::reboot();
   if (arch::exit_is_wanted()) end_with_verdict();
   arch::power_off();

@@ -31,7 +31,7 @@ constexpr Command k_commands[] = {
     {"vcpus", "", "the virtual processors", vcpus},
     {"regs", "<domain>", "registers of a domain's vCPU", regs},
     {"loglevel", "[level]", "show or set: error, warning, info, debug", loglevel},
-    {"panic", "", "stop the machine with a dump, to see what that looks like", panic},
+    {"panic", "[fault|stack]", "stop the machine with a dump, to see what that looks like: asked for, by an access to nothing, by a full stack", panic},
     {"reboot", "", "reset the machine", reboot},
     {"shutdown", "", "end all domains and switch the machine off", shutdown},
 };

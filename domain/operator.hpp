@@ -11,7 +11,7 @@ namespace octavo::domain {
 void execute(std::string_view line, Sink& sink, AnswerStyle style, std::optional<u64> id = std::nullopt);
 
 /// The operator wants the machine to end. The main loop sees to it once the answer is on its way.
-enum class MachineEnd : u8 { none, panic, reboot, shutdown };
+enum class MachineEnd : u8 { none, panic, fault, overflow, reboot, shutdown };
 void request_end(MachineEnd end);
 [[nodiscard]] MachineEnd requested_end();
 

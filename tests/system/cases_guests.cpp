@@ -163,6 +163,13 @@ void panic(const Bench& bench) {
       .expect_in_order({"the operator asked for it", "octavo::domain::", "to see it again: octavo run --icount --memory", "bad_exit_storm.dom",
                         "domain bad_exit_storm:", "last exits"});
 }
+
+/// An exception in the hypervisor itself: what the processor and the stack say of it.
+void exception(const Bench& bench, const std::string& how, const std::vector<std::string>& dump) {
+  (void)bench.converse({build_guest(bench, "bad_exit_storm")}, k_limit, {{"domain 1 runs", "\x1d"}, {"Octavo's prompt", "panic " + how + "\r"}})
+      .expect_status(3)
+      .expect_in_order(dump);
+}
 }  // namespace
 
 void add_guest_cases(std::vector<Case>& cases, const fs::path& build) {
@@ -191,5 +198,9 @@ void add_guest_cases(std::vector<Case>& cases, const fs::path& build) {
   cases.push_back({"guest/without a console", 3, no_console});
   cases.push_back({"guest/operator and a guest that spins", 3, operate_on_running});
   cases.push_back({"guest/a panic says what, where and how to see it again", 3, panic});
+  cases.push_back({"guest/a fault of the hypervisor's own is dumped", 3, [](const Bench& bench) {
+    exception(bench, "fault", {"page fault", "error code 0", "RIP", "RAX", "R15", "CR2 0000000010000010", "backtrace:", "octavo::domain::main"});
+  }});
+  cases.push_back({"guest/a full stack meets its guard page", 3, [](const Bench& bench) { exception(bench, "stack", {"overflow", "RIP", "CR2", "backtrace:", "fill_the_stack"}); }});
 }
 }  // namespace octavo::system_test

@@ -224,6 +224,12 @@ TEST_CASE("operator: regs, loglevel, version; reboot and shutdown leave the end 
   CHECK(Rig::ask("loglevel")["levels"][0]["loglevel"] == "debug");
   CHECK(Rig::ask("loglevel loud")["ok"] == false);
   CHECK(Rig::ask("loglevel info")["ok"] == true);
+  CHECK(Rig::ask("panic nonsense")["ok"] == false);
+  CHECK(domain::requested_end() == domain::MachineEnd::none);
+  CHECK(Rig::ask("panic fault")["ok"] == true);
+  CHECK(domain::requested_end() == domain::MachineEnd::fault);
+  CHECK(Rig::ask("panic stack")["ok"] == true);
+  CHECK(domain::requested_end() == domain::MachineEnd::overflow);
   CHECK(Rig::ask("panic")["ok"] == true);
   CHECK(domain::requested_end() == domain::MachineEnd::panic);
   CHECK(Rig::ask("reboot")["ok"] == true);
