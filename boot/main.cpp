@@ -135,7 +135,9 @@ void start_other_cpus() {
   if (!madt || madt->cpu_count < 2) return;
   if (const auto page = trampoline_page()) start_secondary_cpus(*madt, *page);
   else log::warning("no page below 1 MiB is free, so the other CPUs cannot be started");
-  log::info("{} of {} CPUs are up", cpu_count(), madt->cpu_count);
+  flush_tag(TlbTag::none, low_bits(cpu_count()));  // comes back when all have answered
+  log::info("{} of {} CPUs are up and answer flush requests", cpu_count(), madt->cpu_count);
+  if (madt->cpus_ignored != 0) log::warning("{} CPUs more than Octavo can use are left alone", madt->cpus_ignored);
 }
 
 /// What boot took, and the first MiB, where firmware and legacy devices are not always honest about what they use.

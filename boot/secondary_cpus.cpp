@@ -87,7 +87,11 @@ void start_secondary_cpus(const acpi::Madt& madt, Hpa page) {
   unsigned index = 1;
   for (usize i = 0; i < madt.cpu_count; ++i) {
     const u32 apic_id = madt.apic_ids[i];
-    if (apic_id == this_cpu().apic_id || !local_apic::can_address(apic_id)) continue;
+    if (apic_id == this_cpu().apic_id) continue;
+    if (!local_apic::can_address(apic_id)) {
+      log::warning("the CPU with local APIC {} is left alone: it can only be reached in x2APIC mode, which the firmware has not chosen", apic_id);
+      continue;
+    }
     const CpuStacks stacks = map_stacks(index);
     set_interrupt_stacks(cpu(index), stacks);
     parameters.index = index;

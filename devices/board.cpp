@@ -26,7 +26,6 @@ std::optional<u64> Board::next_deadline_ns() const {
   if (deadline_changed()) [[unlikely]] {
     deadline_ = earlier(pit_.next_deadline_ns(), earlier(rtc_.next_deadline_ns(), acpi_pm_.next_deadline_ns()));
     deadline_accesses_ = bus_.timed_accesses();
-    deadline_stale_ = false;
   }
   return deadline_;
 }
@@ -36,7 +35,7 @@ void Board::advance() {
   pit_.advance(now_ns);
   rtc_.advance(now_ns);
   acpi_pm_.advance(now_ns);
-  deadline_stale_ = true;
+  deadline_accesses_ = k_stale;
 }
 
 void Board::reset() {
@@ -51,6 +50,6 @@ void Board::reset() {
 // What firmware would have done: the SCI is level-triggered (ACPI 6.4, 5.2.9, SCI_INT).
 void Board::settle_after_reset() {
   pic_.set_level_triggered(k_sci);
-  deadline_stale_ = true;
+  deadline_accesses_ = k_stale;
 }
 }  // namespace octavo::devices

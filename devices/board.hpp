@@ -42,7 +42,7 @@ class Board {
   /// When advance() must be called, in the Clock's time; nothing if never. Cached, so cheap enough for every entry.
   [[nodiscard]] std::optional<u64> next_deadline_ns() const;
   /// May next_deadline_ns() answer otherwise than when it was asked last?
-  [[nodiscard]] bool deadline_changed() const { return deadline_stale_ || deadline_accesses_ != bus_.timed_accesses(); }
+  [[nodiscard]] bool deadline_changed() const { return deadline_accesses_ != bus_.timed_accesses(); }
   /// Lets the devices catch up with the clock. Afterwards the next deadline lies in the future.
   void advance();
 
@@ -77,8 +77,8 @@ class Board {
   AcpiPm acpi_pm_;
   SystemPorts system_;
   // The cache of next_deadline_ns(), good as long as nobody has accessed a timed device since.
+  static constexpr u64 k_stale = ~u64{0};  ///< a number of accesses that nobody lives to see
   mutable std::optional<u64> deadline_;
-  mutable u64 deadline_accesses_ = 0;
-  mutable bool deadline_stale_ = true;
+  mutable u64 deadline_accesses_ = k_stale;
 };
 }  // namespace octavo::devices

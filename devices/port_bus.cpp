@@ -23,7 +23,15 @@ bool PortBus::whole(unsigned slot, u16 port, unsigned size) const {
 
 u32 PortBus::read(u16 port, unsigned size) {
   const unsigned slot = slot_of(port);
-  if (whole(slot, port, size)) [[likely]] return read_from(slot, port, size);
+  return whole(slot, port, size) ? read_from(slot, port, size) : read_bytes(port, size);
+}
+
+void PortBus::write(u16 port, unsigned size, u32 value) {
+  const unsigned slot = slot_of(port);
+  return whole(slot, port, size) ? write_to(slot, port, size, value) : write_bytes(port, size, value);
+}
+
+u32 PortBus::read_bytes(u16 port, unsigned size) {
   u32 value = 0;
   for (unsigned i = 0; i < size; ++i) {
     // A byte beyond the last port is nobody's.
@@ -32,35 +40,36 @@ u32 PortBus::read(u16 port, unsigned size) {
   return value;
 }
 
-void PortBus::write(u16 port, unsigned size, u32 value) {
-  const unsigned slot = slot_of(port);
-  if (whole(slot, port, size)) [[likely]] return write_to(slot, port, size, value);
+void PortBus::write_bytes(u16 port, unsigned size, u32 value) {
   for (unsigned i = 0; i < size; ++i) {
     write_to(slot_of(u32{port} + i), static_cast<u16>(port + i), 1, value >> (8 * i));
   }
 }
 
+u32 PortBus::read_unknown(u16 port, unsigned size) {
+  counters_.recent_unknown[counters_.unknown() % k_recent] = port;
+  ++counters_.reads[0];
+  events_.unknown_port(port, size, false);
+  return mask_of(size);
+}
+
+void PortBus::write_unknown(u16 port, unsigned size) {
+  counters_.recent_unknown[counters_.unknown() % k_recent] = port;
+  ++counters_.writes[0];
+  events_.unknown_port(port, size, true);
+}
+
 u32 PortBus::read_from(unsigned slot, u16 port, unsigned size) {
-  const u32 mask = static_cast<u32>(low_bits(8 * size));
-  if (slot == 0) [[unlikely]] {
-    note_unknown(port, size, false);
-    return mask;
-  }
+  if (slot == 0) [[unlikely]] return read_unknown(port, size);
   ++counters_.reads[slot];
   timed_accesses_ += slots_[slot].timed == PortTimed::yes;
-  return slots_[slot].device->read(port, size) & mask;
+  return slots_[slot].device->read(port, size) & mask_of(size);
 }
 
 void PortBus::write_to(unsigned slot, u16 port, unsigned size, u32 value) {
-  if (slot == 0) [[unlikely]] return note_unknown(port, size, true);
+  if (slot == 0) [[unlikely]] return write_unknown(port, size);
   ++counters_.writes[slot];
   timed_accesses_ += slots_[slot].timed == PortTimed::yes;
-  slots_[slot].device->write(port, size, value & static_cast<u32>(low_bits(8 * size)));
-}
-
-void PortBus::note_unknown(u16 port, unsigned size, bool is_write) {
-  counters_.recent_unknown[counters_.unknown() % k_recent] = port;
-  ++(is_write ? counters_.writes : counters_.reads)[0];
-  events_.unknown_port(port, size, is_write);
+  slots_[slot].device->write(port, size, value & mask_of(size));
 }
 }  // namespace octavo::devices

@@ -61,11 +61,18 @@ class PortBus {
   };
 
   [[nodiscard]] unsigned slot_of(u32 port) const { return port < k_ports ? map_[port] : 0; }
+  static constexpr std::array<u32, 8> k_masks{0, 0xFF, 0xFFFF, 0, 0xFFFF'FFFF};
+  /// The bits of 1, 2 or 4 bytes; nothing for what three bits of an exit's information could say besides.
+  [[nodiscard]] static u32 mask_of(unsigned size) { return k_masks[size]; }
   /// Does one slot take the whole access as it is?
   [[nodiscard]] bool whole(unsigned slot, u16 port, unsigned size) const;
+  // Byte by byte, and nobody's: apart from the hot path, which has to save no registers for them.
+  [[gnu::noinline]] u32 read_bytes(u16 port, unsigned size);
+  [[gnu::noinline]] void write_bytes(u16 port, unsigned size, u32 value);
+  [[gnu::noinline]] u32 read_unknown(u16 port, unsigned size);
+  [[gnu::noinline]] void write_unknown(u16 port, unsigned size);
   u32 read_from(unsigned slot, u16 port, unsigned size);
   void write_to(unsigned slot, u16 port, unsigned size, u32 value);
-  void note_unknown(u16 port, unsigned size, bool is_write);
 
   BoardEvents& events_;
   std::array<Slot, k_slots> slots_{};

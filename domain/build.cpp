@@ -94,8 +94,8 @@ Result<void> Birth::segments(u64& budget) {
       --budget;
       const u64 size = std::min(k_page_size, segment.data.size() - copied_);
       const auto piece = segment.data.subspan(copied_, size);
-      crc_.update(piece);
       OCTAVO_TRY(domain_.bring_in(segment.gpa + copied_, size));
+      crc_.update(piece);
       OCTAVO_TRY(domain_.guest_memory().write(segment.gpa + copied_, {reinterpret_cast<const u8*>(piece.data()), piece.size()}));
       copied_ += size;
     }

@@ -39,6 +39,7 @@ void shutdown(Words words, Answer& answer);
 
 // commands_domain.cpp
 void list(Words words, Answer& answer);
+void events_since(Words words, Answer& answer);
 void vcpus(Words words, Answer& answer);
 void exits(Words words, Answer& answer);
 void regs(Words words, Answer& answer);

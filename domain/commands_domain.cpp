@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/commands.hpp"
+#include "domain/events.hpp"
 #include "domain/manager.hpp"
 
 namespace octavo::domain {
@@ -42,6 +43,22 @@ void list(Words words, Answer& answer) {
     answer.field("vcpus", u64{1});
     answer.field("exits", domain.vcpu().counters().total_exits());
     answer.field("image", manager().boot().modules[domain.module()].name);
+    answer.end_row();
+  });
+  answer.end_rows();
+}
+
+void events_since(Words words, Answer& answer) {
+  const std::optional<u64> since = words.size() > 1 ? parse_number(words[1]) : u64{0};
+  if (!since) return answer.failed(words[0], "an event's number is decimal, or hexadecimal behind 0x");
+  answer.ok(words[0]);
+  answer.begin_rows("events");
+  events().for_each_since(*since, [&answer](const Events::Event& event) {
+    answer.begin_row();
+    answer.field("number", event.number);
+    answer.field("uptime_ms", event.uptime_ms);
+    answer.field("domain", std::string_view{event.domain});
+    answer.field("event", event.what);
     answer.end_row();
   });
   answer.end_rows();
@@ -139,7 +156,7 @@ void stats(Words words, Answer& answer) {
   }
   const pod::Statistics pod = domain->pod().statistics();
   for (unsigned level = p2m::k_leaf_levels; level-- > 0;) row("populates", k_level_names[level], pod.populates[level]);
-  for (const auto& [counter, value] : {std::pair{"fallbacks", pod.fallbacks}, {"searches", pod.emergency_sweeps}, {"reclaimed-unwritten", pod.reclaimed_unwritten},
+  for (const auto& [counter, value] : {std::pair{"fallbacks", pod.fallbacks}, {"searches", pod.searches}, {"reclaimed-unwritten", pod.reclaimed_unwritten},
                                        {"reclaimed-zero", pod.reclaimed_zero}, {"restored", pod.restored}}) {
     row("pod", counter, value);
   }

@@ -59,24 +59,28 @@ std::optional<u64> Domain::next_deadline() {
 }
 
 void Domain::advance_devices(u64 uptime_ns) {
+  for (usize which = 0; which < std::size(late_clocks_); ++which) {
+    if (const std::optional<Gpa> gpa = std::exchange(late_clocks_[which], std::nullopt)) [[unlikely]] {
+      clock_page(vcpu_, *gpa, static_cast<vcpu::ClockPage>(which));
+    }
+  }
   const std::optional<u64> deadline = next_deadline();
   if (deadline && *deadline <= uptime_ns) board_.advance();
 }
 
 u32 Domain::port_read(u16 port, unsigned size) {
   const u32 value = board_.read(port, size);
-  keep_deadline();  // a read can arm a device too: RTC register C lets the next interrupt come
+  if (board_.deadline_changed()) [[unlikely]] keep_deadline();  // a read can arm a device too: RTC register C lets the next interrupt come
   return value;
 }
 
 void Domain::port_write(u16 port, unsigned size, u32 value) {
   board_.write(port, size, value);
-  keep_deadline();
+  if (board_.deadline_changed()) [[unlikely]] keep_deadline();
 }
 
-/// The guest has accessed a device: if that may have changed when one wants to be called, the timer has to know.
+/// The guest has accessed a device, which may have changed when one wants to be called: the timer has to know.
 void Domain::keep_deadline() {
-  if (!board_.deadline_changed()) [[likely]] return;
   if (const std::optional<u64> deadline = next_deadline()) timer_needed(*deadline);
 }
 
@@ -92,6 +96,11 @@ void Domain::clock_page(vcpu::Vcpu& vcpu, Gpa gpa, vcpu::ClockPage which) {
     return vcpu::publish(memory_, gpa, clock_.update(vcpu.guest_tsc(), now_ns()));
   };
   const Result<> done = publish();
+  // Its page has still to be found: when this domain has its turn again.
+  if (!done && (done.error() == Error::again || done.error() == Error::out_of_memory)) {
+    late_clocks_[static_cast<usize>(which)] = gpa;
+    return;
+  }
   // Once: a guest can do it in a loop.
   if (!done && !std::exchange(clock_page_failed_, true)) log::warning("{}: clock page at guest-physical {:x}: {}", name(), gpa, done.error());
 }
@@ -119,6 +128,10 @@ void Domain::debug_exit(u32 code) {
 }
 
 void Domain::unknown_port(u16 port, unsigned size, bool is_write) {
+  if (log::level() >= log::Level::debug) [[unlikely]] log_unknown_port(port, size, is_write);
+}
+
+void Domain::log_unknown_port(u16 port, unsigned size, bool is_write) {
   log::debug("{}: unknown port {:x}, {} of {} bytes", name(), port, is_write ? "write" : "read", size);
 }
 }  // namespace octavo::domain

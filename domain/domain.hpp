@@ -79,7 +79,8 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   void memory_arrived() {
     if (state_ == State::out_of_memory) resume();
   }
-  /// Brings in what the hypervisor itself is about to use of the guest's memory; on an error a part of it may be there. Errors as Pod::populate.
+  /// Brings in what the hypervisor itself is about to use of the guest's memory; on an error a part of it may be there. Errors as Pod::populate:
+  /// bounded, and to be tried again on `again`.
   [[nodiscard]] Result<> bring_in(Gpa gpa, u64 size);
   /// Once, at its birth: what the guest believes to be memory.
   void set_memory_map(std::span<const ImageRange> ranges);
@@ -120,11 +121,14 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   u64 now_ns() const override;
 
  private:
-  void keep_deadline();
+  // Apart, so that the hot paths save no registers for them.
+  [[gnu::noinline]] void keep_deadline();
+  [[gnu::noinline]] void log_unknown_port(u16 port, unsigned size, bool is_write);
   [[nodiscard]] vcpu::MemoryVerdict populate(Gfn gfn);
   [[nodiscard]] bool is_ram_range(Gfn gfn, u64 count) const;
   [[nodiscard]] i64 resize(arch::GuestRegisters& regs, bool more);
   [[nodiscard]] i64 memory_info(arch::GuestRegisters& regs);
+  [[nodiscard]] i64 memory_audit(arch::GuestRegisters& regs);
 
   DomainId id_;
   usize module_;
@@ -137,6 +141,7 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   u32 exit_code_ = 0;
   u64 unknown_hypercalls_ = 0;
   bool clock_page_failed_ = false;
+  std::optional<Gpa> late_clocks_[2];  ///< by ClockPage: structures that the guest waits for, whose page has still to be brought in
   u64 start_ns_;  ///< uptime_ns() at birth
   GuestLine console_line_;
   p2m::P2m p2m_;

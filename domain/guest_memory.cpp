@@ -6,7 +6,6 @@
 
 #include "mm/epoch.hpp"
 #include "mm/mapping.hpp"
-#include "walk/peek.hpp"
 
 namespace octavo::domain {
 
@@ -19,6 +18,7 @@ Result<Mfn> DomainMemory::look_up_readable(Gfn gfn) {
 
 void DomainMemory::unlinked(Gfn, u64) {
   for (Recent& recent : recent_) recent = {};
+  code_path_.forget();
 }
 
 Result<p2m::Translation> DomainMemory::writable(Gpa gpa) const {
@@ -62,13 +62,17 @@ Result<> DomainMemory::read(Gpa gpa, std::span<u8> out) {
 
 std::optional<u32> DomainMemory::peek_executed(u64 cr3, u64 rip) {
   const mm::ReadSection section;
-  const auto read = [this](Gpa gpa) -> std::optional<u64> {
-    const Result<Mfn> mfn = readable(gpa);
-    if (!mfn) return std::nullopt;
-    const mm::Mapping<u64> page(*mfn);
-    return std::atomic_ref<u64>(page[gpa.page_offset() / 8]).load(std::memory_order_acquire);
-  };
-  return walk::peek_executed(read, cr3, rip);
+  return code_path_.peek(*this, cr3, rip);
+}
+
+std::optional<Hpa> DomainMemory::locate(Gpa gpa) {
+  const Result<Mfn> mfn = readable(gpa);
+  return mfn ? std::optional<Hpa>{to_hpa(*mfn) + gpa.page_offset()} : std::nullopt;
+}
+
+u64 DomainMemory::word(Hpa hpa) const {
+  const mm::Mapping<u64> page(to_mfn(hpa));
+  return std::atomic_ref<u64>(page[hpa.page_offset() / 8]).load(std::memory_order_acquire);
 }
 
 Result<> DomainMemory::write(Gpa gpa, std::span<const u8> in) {

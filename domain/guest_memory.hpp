@@ -5,6 +5,7 @@
 #pragma once
 #include "p2m/p2m.hpp"
 #include "walk/memory.hpp"
+#include "walk/peek.hpp"
 
 namespace octavo::domain {
 
@@ -20,6 +21,9 @@ class DomainMemory final : public walk::GuestBytes, private p2m::Listener {
   Result<> read(Gpa gpa, std::span<u8> out) override;
   Result<> write(Gpa gpa, std::span<const u8> in) override;
   [[nodiscard]] std::optional<u32> peek_executed(u64 cr3, u64 rip);
+  // For walk::CodePath, in a read section.
+  [[nodiscard]] std::optional<Hpa> locate(Gpa gpa);
+  [[nodiscard]] u64 word(Hpa hpa) const;
 
  private:
   /// Where frames were found that were read lately. The p2m says, before a frame can go to anyone else, that it goes.
@@ -41,5 +45,6 @@ class DomainMemory final : public walk::GuestBytes, private p2m::Listener {
 
   p2m::P2m& p2m_;
   Recent recent_[k_recent];
+  walk::CodePath code_path_;  ///< of the domain's vCPU; like recent_, it forgets when frames go
 };
 }  // namespace octavo::domain

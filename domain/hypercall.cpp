@@ -8,8 +8,10 @@ namespace octavo::domain {
 using arch::Gpr;
 
 namespace {
-/// How many leaves, holes or entries one call goes through before it comes back.
+/// How many leaves, holes or entries one call goes through before it comes back; one of 2M that is zeroed counts for all of them.
 constexpr u64 k_budget = 64;
+/// How many entries one call audits.
+constexpr u64 k_audited = 2048;
 
 [[nodiscard]] i64 code_of(Error error) { return -static_cast<i64>(error); }
 }  // namespace
@@ -35,11 +37,18 @@ i64 Domain::resize(arch::GuestRegisters& regs, bool more) {
   if (!is_ram_range(Gfn{regs[Gpr::rdi]}, count)) return ends(-OCTAVO_ERANGE, 0);
   const Gfn gfn = Gfn{regs[Gpr::rdi]} + done;
   const u64 left = count - done;
-  const Result<u64> handled = more ? pod_.increase(gfn, left, k_budget) : pod_.decrease(gfn, left, k_budget);
-  if (!handled) return ends(code_of(handled.error()), done);
-  if (*handled == left) return ends(0, count);
-  if (*handled == 0) return ends(more ? -OCTAVO_EEXIST : -OCTAVO_ENOENT, done);
-  regs[Gpr::r8] = done + *handled;
+  u64 handled = 0;
+  for (u64 budget = k_budget; handled < left && budget > 0;) {
+    const u64 populated = more ? 0 : pod_.accounts().populated;
+    const Result<u64> piece = more ? pod_.increase(gfn + handled, left - handled, 1) : pod_.decrease(gfn + handled, left - handled, 1);
+    if (!piece) return ends(code_of(piece.error()), done + handled);
+    if (*piece == 0) return ends(more ? -OCTAVO_EEXIST : -OCTAVO_ENOENT, done + handled);
+    handled += *piece;
+    const bool large = !more && populated - pod_.accounts().populated > 1;
+    budget -= large ? budget : 1;
+  }
+  if (handled == left) return ends(0, count);
+  regs[Gpr::r8] = done + handled;
   return -OCTAVO_EAGAIN;
 }
 
@@ -60,6 +69,20 @@ i64 Domain::memory_info(arch::GuestRegisters& regs) {
   }
 }
 
+i64 Domain::memory_audit(arch::GuestRegisters& regs) {
+  const u64 at = regs[Gpr::r8];
+  regs[Gpr::rdi] = 0;
+  if (at >= p2m_.limit().value() || !Gfn{at}.is_aligned(k_order_2m)) return -OCTAVO_EINVALID;
+  p2m::Audit audit;
+  audit.next = Gfn{at};  // from the middle on the sums are not compared
+  audit.changes = ~u64{0};
+  const bool done = p2m_.audit_some(audit, k_audited);
+  regs[Gpr::rdi] = audit.report.findings;
+  if (done) return 0;
+  regs[Gpr::r8] = audit.next.value();
+  return -OCTAVO_EAGAIN;
+}
+
 void Domain::hypercall(vcpu::Vcpu& vcpu) {
   arch::GuestRegisters& regs = vcpu.context().regs;
   i64 result = -OCTAVO_EUNSUPPORTED;
@@ -75,6 +98,7 @@ void Domain::hypercall(vcpu::Vcpu& vcpu) {
     case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_DECREASE): result = resize(regs, false); break;
     case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_INCREASE): result = resize(regs, true); break;
     case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_INFO): result = memory_info(regs); break;
+    case OCTAVO_HYPERCALL(OCTAVO_HC_MEMORY_AUDIT): result = memory_audit(regs); break;
     default: ++unknown_hypercalls_; break;
   }
   regs[Gpr::rax] = static_cast<u64>(result);

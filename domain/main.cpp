@@ -23,6 +23,7 @@ void print_for_panic(Sink& sink) {
   for (const arch::MemoryRange& range : boot_info->all_ram) bytes += range.size;
   // The firmware keeps a little of the machine's memory for itself.
   format(sink, "to see it again: octavo run --icount --memory {}M --smp {}", align_up(bytes, u64{64} << 20) >> 20, arch::cpu_count());
+  if (!boot_info->command_line.empty()) format(sink, " --options '{}'", boot_info->command_line);
   for (const arch::BootModule& module : boot_info->modules) format(sink, " {}", module.name);
   sink.put("\n");
   manager().for_each([&sink](Domain& domain) {

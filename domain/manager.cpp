@@ -6,6 +6,7 @@
 
 #include "arch/x86/platform.hpp"
 #include "domain/build.hpp"
+#include "domain/events.hpp"
 #include "domain/main_loop.hpp"
 #include "lib/log.hpp"
 #include "lib/never_destroyed.hpp"
@@ -133,6 +134,7 @@ Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts
     return refuse(module, built.error(), "its memory: {}", built.error());
   }
   domain->start();
+  events().note(domain->name(), to_string(domain->state()));
   set_first_registers(context, image.registers);
   context.set_nested_root(domain->p2m().root(), configuration.tag);
   log::info("{}: domain {} runs, {} MiB, from {}", domain->name(), id, needs.memory_frames >> 8, file);
@@ -157,6 +159,7 @@ void Manager::destroy(Domain& domain) {
 void Manager::settle(Domain& domain) {
   console().flush_guest_line(domain.name(), domain.console_line());
   log::info("{}: {}{}", domain.name(), to_string(domain.ending()), domain.passed() ? "" : ", which is a failure");
+  events().note(domain.name(), to_string(domain.ending()));
   log_exits(domain);
   if (!domain.passed()) note_failure();
   Policy policy = Policy::destroy;

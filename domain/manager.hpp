@@ -33,7 +33,8 @@ class Manager {
   /// pod::Pod::set_target in pieces.
   [[nodiscard]] Result<pod::Pod::Reply> set_target(Domain& domain, u64 frames);
   /// What is called between the pieces of long work, so that the other guests run meanwhile. It must not make or end a domain.
-  void set_meanwhile(void (*meanwhile)()) { meanwhile_ = meanwhile; }
+  void set_meanwhile(void (*work)()) { meanwhile_ = work; }
+  void meanwhile() { meanwhile_(); }
   /// An ended domain: gone, built again, or kept for inspection, as its configuration says. One that ends again and again soon
   /// after its start (k_soon_ns) is not started more than k_most_restarts times.
   void settle(Domain& domain);

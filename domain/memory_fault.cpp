@@ -2,6 +2,7 @@
 // What to do about an access that the nested tables stopped: bring memory in, wait, let it go on, or stop the guest.
 #include "arch/x86/platform.hpp"
 #include "domain/domain.hpp"
+#include "domain/events.hpp"
 #include "lib/log.hpp"
 
 namespace octavo::domain {
@@ -51,6 +52,7 @@ MemoryVerdict Domain::populate(Gfn gfn) {
   }
   ++memory_faults_.out_of_memory;
   state_ = State::out_of_memory;
+  events().note(name(), to_string(state_));
   const pod::Accounts accounts = pod_.accounts();
   log::warning("{}: out of memory at guest-physical {:x}: it uses all {} MiB of its target, no page of it is zero, and it believes in {} MiB; it waits. "
                "`target {} <size>` lets it go on, `destroy {}` ends it", name(), to_gpa(gfn), accounts.target >> 8, accounts.maximum >> 8, name(), name());
@@ -65,9 +67,7 @@ Result<> Domain::bring_in(Gpa gpa, u64 size) {
   if (size == 0) return {};
   if (!range_within(gpa.value(), size, to_gpa(p2m_.limit()).value())) return fail(Error::out_of_range);
   for (Gfn gfn = to_gfn(gpa); gfn <= to_gfn(gpa + (size - 1)); gfn += 1) {
-    while (p2m_.lookup(gfn).type == p2m::Type::pod) {
-      if (const Result<void> populated = pod_.populate(gfn); !populated && populated.error() != Error::again) return populated;
-    }
+    if (p2m_.lookup(gfn).type == p2m::Type::pod) OCTAVO_TRY(pod_.populate(gfn));
   }
   return {};
 }

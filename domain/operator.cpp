@@ -16,6 +16,7 @@ constexpr Command k_commands[] = {
     {"version", "", "version and git id", version},
     {"list", "", "the domains and what they do", list},
     {"domains", "", "the same as list", list},
+    {"events", "[number]", "what happened to domains lately, or since the event of that number", events_since},
     {"create", "<image>", "start a domain from a boot module (its file or domain name)", create},
     {"destroy", "<domain>", "end it at once and free its memory", destroy},
     {"pause", "<domain>", "stop running it for now", pause},

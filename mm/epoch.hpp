@@ -22,9 +22,7 @@ class TagUsers {
   void enter(unsigned cpu) {
     inside_.fetch_or(u64{1} << cpu, std::memory_order_seq_cst);
     const u64 now = generation_.load(std::memory_order_seq_cst);
-    if (seen_[cpu] == now) return;
-    arch::flush_tag(tag_, u64{1} << cpu);
-    seen_[cpu] = now;
+    if (seen_[cpu] != now) [[unlikely]] catch_up(cpu, now);
   }
   /// After it left the guest, before it takes any lock: a flush does not wait for it from here.
   void leave(unsigned cpu) { inside_.fetch_and(~(u64{1} << cpu), std::memory_order_seq_cst); }
@@ -40,6 +38,11 @@ class TagUsers {
   }
 
  private:
+  [[gnu::noinline]] void catch_up(unsigned cpu, u64 now) {
+    arch::flush_tag(tag_, u64{1} << cpu);
+    seen_[cpu] = now;
+  }
+
   arch::TlbTag tag_ = arch::TlbTag::none;
   std::atomic<u64> inside_{0};
   std::atomic<u64> generation_{1};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The audit (P14): every entry of every table against the format, the frame table, the statistics and the pool. Read-only.
+// The audit (P14): every entry of every table against the format, the frame table, the statistics and the pool. Read-only, and in pieces
+// where it must be: each table is looked at as a whole, the sums are compared when nothing has changed since the beginning.
 #include <algorithm>
 
 #include "p2m/p2m.hpp"
@@ -30,7 +31,6 @@ void P2m::audit_table(AuditReport& report, Mfn mfn, unsigned level, Gfn base) co
     }
     if (format_->is_table(entry, level)) {
       ++counts.filled;
-      audit_table(report, Format::mfn_of(entry), level - 1, gfn);
       continue;
     }
     const Leaf leaf = format_->decode_leaf(entry);
@@ -57,16 +57,44 @@ void P2m::audit_table(AuditReport& report, Mfn mfn, unsigned level, Gfn base) co
 }
 
 AuditReport P2m::audit() const {
+  Audit audit;
+  static_cast<void>(audit_some(audit, ~u64{0}));
+  return audit.report;
+}
+
+bool P2m::audit_some(Audit& audit, u64 budget) const {
   LockGuard guard(lock_);
-  AuditReport report;
-  if (machine_ == nullptr) return report;
-  audit_table(report, root_, configuration_.levels - 1, Gfn{0});
+  if (machine_ == nullptr) return true;
+  if (audit.next == Gfn{0}) audit.changes = changes_;
+  while (audit.next < limit()) {
+    if (budget == 0) return false;
+    --budget;
+    // Down to the leaf or hole at `next`; each table on the way is looked at when its first entry comes.
+    Mfn table = root_;
+    for (unsigned level = configuration_.levels - 1;; --level) {
+      if (audit.next.is_aligned(order_of_level(level + 1))) {
+        audit_table(audit.report, table, level, audit.next);
+        budget -= std::min(budget, u64{k_entries});
+      }
+      const u64 entry = Table(table).load(index(audit.next, level));
+      const bool goes_on = level > 0 && format_->is_table(entry, level) && format_->is_sound(entry, level);
+      if (!goes_on) {
+        const Order passed = order_of_level(std::max(level, 1u));  // a leaf table is done as a whole
+        audit.next = audit.next.align_down(passed) + passed.frames();
+        break;
+      }
+      table = Format::mfn_of(entry);
+    }
+  }
+  AuditReport& report = audit.report;
+  report.sums_compared = audit.changes == changes_;
+  if (!report.sums_compared) return true;
   if (report.tables + (moving_ ? 1 : 0) != pool_.statistics().used) note(report, AuditReport::Finding::wrong_tables, Gfn{0});
   for (unsigned level = 0; level < k_leaf_levels; ++level) {
     if (!std::equal(std::begin(report.leaves[level]), std::end(report.leaves[level]), statistics_.leaves[level])) {
       note(report, AuditReport::Finding::wrong_counts, Gfn{0});
     }
   }
-  return report;
+  return true;
 }
 }  // namespace octavo::p2m

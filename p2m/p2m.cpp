@@ -221,6 +221,7 @@ void P2m::cut_leaves(Gfn gfn, u64 count, SplitCause cause) {
 P2m::Counts P2m::counts_of(Mfn table) const { return std::bit_cast<Counts>(machine_->table().find(table)->previous); }
 
 void P2m::account(const Table& table, u64 entry, unsigned level, i64 n) {
+  ++changes_;
   const bool is_table = format_->is_table(entry, level);
   const Type type = is_table ? Type::invalid : Format::type_of(entry);
   if (type != Type::invalid && level <= k_max_leaf_level) statistics_.leaves[level][static_cast<usize>(type)] += static_cast<u64>(n);
@@ -280,6 +281,7 @@ void P2m::split(const Slot& slot, SplitCause cause) {
   const u64 old = replace(slot, format_->encode(TableLink{.table = *taken, .accessed = leaf.accessed}));
   if (const u64 late = old & ~slot.entry & marks; format_->is_present(old) && late != 0) {
     for (unsigned i = 0; i < k_entries; ++i) below.set_bits(i, late);
+    slot.table.set_bits(slot.index, late & format_->accessed);  // ageing passes by a table whose entry is not accessed
   }
   if (is_mapped(leaf.type)) ++statistics_.splits[static_cast<usize>(cause)];
 }

@@ -119,8 +119,16 @@ struct AuditReport {
   Gfn first_gfn{};
   u64 tables = 0;                            ///< reached
   u64 mapped_frames = 0;                     ///< of the domain's memory
+  bool sums_compared = false;                ///< nothing changed meanwhile, so leaves and tables were compared with the statistics
   u64 leaves[k_leaf_levels][k_types] = {};
   [[nodiscard]] bool clean() const { return findings == 0; }
+};
+
+/// An audit in pieces.
+struct Audit {
+  Gfn next{0};      ///< all below has been looked at
+  u64 changes = 0;
+  AuditReport report;
 };
 
 class P2m final : private mm::Gather::Client {
@@ -201,6 +209,8 @@ class P2m final : private mm::Gather::Client {
   void look_again();
 
   [[nodiscard]] AuditReport audit() const;
+  /// The same in pieces of about `budget` entries (a table of 512 at least); true when all is done.
+  [[nodiscard]] bool audit_some(Audit& audit, u64 budget) const;
   [[nodiscard]] Statistics statistics() const;
 
  private:
@@ -297,6 +307,7 @@ class P2m final : private mm::Gather::Client {
   u32 candidate_first_ = 0, candidate_count_ = 0;
   Gfn recount_ = Gfn{~u64{0}};  ///< where going through the tables has come to; beyond limit(): nowhere
   Statistics statistics_{};
+  u64 changes_ = 0;  ///< of any entry's kind
 };
 
 /// The tables that the all-4K worst case of these guest ranges needs (F7), the root included. Ranges are in frames, ascending and disjoint.

@@ -16,8 +16,9 @@ class Table {
   [[nodiscard]] Mfn mfn() const { return mfn_; }
 
   [[nodiscard]] u64 load(unsigned index) const {
+    const u64 value = at(index).load(std::memory_order_acquire);
     arch::observe_entry_load();
-    return at(index).load(std::memory_order_acquire);
+    return value;
   }
   /// For an entry that is not present: no hardware writes to it.
   void store(unsigned index, u64 value) const {

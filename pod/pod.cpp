@@ -9,7 +9,7 @@ namespace octavo::pod {
 using p2m::Type;
 
 namespace {
-/// How many looks for zero memory one fault may take: 8 MiB read through, or so.
+/// How many looks for zero memory one fault may take: 8 MiB read through, and 2 MiB more for one that has begun.
 constexpr u64 k_looks = 1u << 11;
 }  // namespace
 
@@ -30,8 +30,9 @@ bool Pod::destroy_some(u64 budget) {
   LockGuard guard(lock_);
   if (machine_ == nullptr) return true;
   change_ = {};
+  for (soiled_done_ = 0; soiled_ != mm::k_no_frame && budget > 0; --budget) take_soiled().reset();
   cache_.give_back(cache_.frames(), budget);
-  if (cache_.frames() > 0) return false;
+  if (cache_.frames() > 0 || soiled_ != mm::k_no_frame) return false;
   target_ = pending_ = maximum_ = 0;
   machine_ = nullptr;
   return true;
@@ -39,7 +40,7 @@ bool Pod::destroy_some(u64 budget) {
 
 Accounts Pod::accounts_locked() const {
   const p2m::Statistics counts = p2m_.statistics();
-  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit + change_.claim.frames(), .maximum = maximum_};
+  Accounts accounts{.target = target_, .pending = pending_, .in_transit = counts.frames_in_transit + change_.claim.frames() + soiled_frames_, .maximum = maximum_};
   accounts.cache = cache_.frames_by_level();
   for (unsigned level = 0; level < p2m::k_leaf_levels; ++level) {
     const auto leaves = [&](Type type) { return counts.leaves[level][static_cast<usize>(type)] << 9 * level; };
@@ -86,27 +87,21 @@ Result<mm::Folio> Pod::folio_for(Order limit) {
     search_ = {};
     return folio;
   }
-  u64 budget = k_looks;
-  for (;; --search_.level) {
-    const Order order = p2m::order_of_level(search_.level);
-    if (p2m_.configuration().orders.has(order)) {
-      if (search_.left == 0) {
-        search_.left = p2m_.limit().value();
-        ++statistics_.emergency_sweeps;
-      }
-      while (search_.left > 0) {
-        if (budget == 0) return fail(Error::again);
-        search_.left -= std::min(search_.left, sweep_step(order, budget));
-        if (cache_.frames() == 0) continue;
-        search_ = {};
-        return folio_from_cache(limit);
-      }
+  for (u64 budget = k_looks; budget > 0;) {
+    if (clean_some(budget)) {
+      if (Result<mm::Folio> folio = folio_from_cache(limit)) return folio;
+      continue;
     }
-    if (search_.level == 0) break;
+    if (!search_step(search_, budget)) {
+      search_ = {};
+      ++statistics_.out_of_memory;
+      return fail(Error::out_of_memory);
+    }
+    if (cache_.frames() == 0) continue;
+    search_ = {};
+    return folio_from_cache(limit);
   }
-  search_ = {};
-  ++statistics_.out_of_memory;
-  return fail(Error::out_of_memory);
+  return fail(Error::again);
 }
 
 Result<void> Pod::populate(Gfn gfn) {
@@ -147,7 +142,7 @@ Result<Pod::Reply> Pod::set_target(u64 frames, u64 budget) {
   change_.reply.freed += freed;
   if (grown && pending_ > 0 && cache_.frames() > 0) return fail(Error::again);
   change_.under_way = false;
-  unswept_ = pending_ > 0 ? p2m_.limit().value() : 0;
+  idle_ = pending_ > 0 ? std::optional(Search{}) : std::nullopt;
   if (!grown) return fail(grown.error());
   change_.reply.pending = pending_;
   return change_.reply;
@@ -183,9 +178,57 @@ void Pod::file(mm::Folio folio, bool is_zero) {
   }
   const Mfn mfn = folio.mfn();
   const Order order = folio.order();
+  if (!machine_->is_exclusive(folio)) return;  // somebody else has a reference: to the machine when that one is gone
   if (!is_zero) mm::zero_frames(mfn, order);
-  if (!cache_.add(folio)) return;  // somebody else has a reference: it goes back to the machine when that one is gone
+  if (!cache_.add(folio)) return;
   pending_ -= cache_.give_back(pending_);
+}
+
+/// A move, or a guest that gives up a 1G leaf, leaves gigabytes at once, which must not be zeroed at once: tidy() and faults that find the cache empty do it bit by bit.
+void Pod::take(mm::Folio folio) {
+  const u64 frames = folio.order().frames();
+  if (pending_ >= frames) {
+    pending_ -= frames;
+    return;  // the handle's end returns it to the machine
+  }
+  if (!machine_->is_exclusive(folio)) return;  // and to the machine, too, when whoever else refers to it is done
+  // Behind the first, which may be zero in part.
+  mm::Folio first = soiled_ != mm::k_no_frame && soiled_done_ > 0 ? take_soiled() : mm::Folio{};
+  put_soiled(std::move(folio));
+  if (first) put_soiled(std::move(first));
+}
+
+void Pod::put_soiled(mm::Folio folio) {
+  soiled_frames_ += folio.order().frames();
+  mm::Frame& frame = *machine_->table().find(std::move(folio).keep());
+  frame.next = std::exchange(soiled_, machine_->table().index_of(frame));
+}
+
+mm::Folio Pod::take_soiled() {
+  mm::Frame& frame = machine_->table().at(soiled_);
+  soiled_ = frame.next;
+  const Order order = frame.state().order();
+  soiled_frames_ -= order.frames();
+  return mm::Folio{*machine_, machine_->table().mfn_of(frame), order, static_cast<u32>(order.frames())};
+}
+
+/// Zeroes what was left soiled until the budget is used up, 2 MiB at least, and files it; false when there is none.
+bool Pod::clean_some(u64& budget) {
+  if (soiled_ == mm::k_no_frame) return false;
+  while (soiled_ != mm::k_no_frame && budget > 0) {
+    mm::Folio folio = take_soiled();
+    const Order piece = std::min(folio.order(), k_order_2m);
+    mm::zero_frames(folio.mfn() + soiled_done_, piece);
+    soiled_done_ += piece.frames();
+    budget -= std::min(budget, piece.frames());
+    if (soiled_done_ < folio.order().frames()) {  // a larger one goes back to the front
+      put_soiled(std::move(folio));
+      continue;
+    }
+    soiled_done_ = 0;
+    file(std::move(folio), true);
+  }
+  return true;
 }
 
 Result<void> Pod::promote(Gfn gfn, Order order, u64 budget) {
@@ -227,6 +270,7 @@ bool Pod::tidy(u64 budget) {
     static_cast<void>(p2m_.continue_move(budget, this));
     return true;
   }
+  if (clean_some(budget)) return true;
   for (unsigned level = 1; level < p2m::k_leaf_levels; ++level) {
     const Order order = p2m::order_of_level(level);
     if (!starved_[level] || (cache_.frames_by_level()[level] == 0 && !machine_->can_allocate(order))) continue;
@@ -240,9 +284,11 @@ bool Pod::tidy(u64 budget) {
     return true;
   }
   if (candidate.error() == Error::again) return true;
-  if (pending_ == 0 || unswept_ == 0) return false;
-  while (budget > 0 && pending_ > 0 && unswept_ > 0) unswept_ -= std::min(unswept_, sweep_step(k_order_4k, budget));
-  return true;
+  const bool looks = idle_.has_value();
+  while (idle_ && budget > 0) {
+    if (pending_ == 0 || !search_step(*idle_, budget)) idle_.reset();
+  }
+  return looks;
 }
 
 Result<u64> Pod::increase(Gfn gfn, u64 count, u64 budget) {
@@ -282,7 +328,8 @@ Result<u64> Pod::decrease(Gfn gfn, u64 count, u64 budget) {
     const Order order = p2m_.configuration().orders.largest(at.value(), rest);
     Result<p2m::Taken> taken = p2m_.take_out(at, order, Type::invalid);
     if (!taken) return done > 0 ? Result<u64>{done} : fail(taken.error());
-    file(std::move(taken->folio), false);
+    if (order <= k_order_2m) file(std::move(taken->folio), false);
+    else take(std::move(taken->folio));
     done += order.frames();
   }
   return done;

@@ -4,6 +4,8 @@
 // for the domain never exceeds its target plus what is pending to be returned (D8). Entries and populated frames are what the p2m
 // counts, never a second account beside it.
 #pragma once
+#include <optional>
+
 #include "lib/lock.hpp"
 #include "mm/claim.hpp"
 #include "p2m/p2m.hpp"
@@ -18,7 +20,7 @@ struct Accounts {
   u64 entries = 0;             ///< marked, not populated
   u64 target = 0;
   u64 pending = 0;             ///< populated beyond the target, returned as the guest balloons out
-  u64 in_transit = 0;          ///< the second copy of what is being promoted, and what is being zeroed for a higher target
+  u64 in_transit = 0;          ///< the second copy of what is being promoted, and what is to be zeroed before the cache can have it
   u64 maximum = 0;
   [[nodiscard]] u64 cached() const { return cache[0] + cache[1] + cache[2]; }
   [[nodiscard]] i64 outstanding() const { return static_cast<i64>(entries) - static_cast<i64>(cached()); }
@@ -29,7 +31,7 @@ struct Accounts {
 struct Statistics {
   u64 populates[p2m::k_leaf_levels] = {};      ///< faults served, by the order of the leaf
   u64 fallbacks = 0;                           ///< a larger entry was served by a smaller folio
-  u64 emergency_sweeps = 0;
+  u64 searches = 0;
   u64 reclaimed_unwritten = 0;                 ///< frames that came back because nobody ever wrote them
   u64 reclaimed_zero = 0;                      ///< frames that came back because they were found zero
   u64 restored = 0;                            ///< leaves that were taken for a full look and put back
@@ -95,10 +97,11 @@ class Pod final : private p2m::FolioSink {
   [[nodiscard]] bool destroy_some(u64 budget);
 
  private:
-  /// A look for zero memory under way: which order, and how many frames of its round are left.
+  /// A look for zero memory, one round for each order, the largest first: which one is under way, and how many frames of it are left.
   struct Search {
     unsigned level = p2m::k_max_leaf_level;
-    u64 left = 0;  ///< 0: the round has not begun
+    u64 left = 0;
+    bool begun = false;
   };
 
   /// A target that is being set.
@@ -116,12 +119,16 @@ class Pod final : private p2m::FolioSink {
   [[nodiscard]] Result<mm::Folio> folio_for(Order limit);
   u64 sweep_locked(Order order, u64 budget);
   u64 sweep_step(Order order, u64& budget);
+  [[nodiscard]] bool search_step(Search& search, u64& budget);
   /// Looks at [gfn, gfn + 2^order); true when it went into the cache.
   bool try_reclaim(Gfn gfn, Order order, const p2m::Translation& there, u64& budget);
   [[nodiscard]] Result<mm::Folio> folio_to_copy_into(Order order);
   [[nodiscard]] Result<void> promote_locked(Gfn gfn, Order order, u64 budget);
   void file(mm::Folio folio, bool is_zero);
-  void take(mm::Folio folio) override { file(std::move(folio), false); }
+  void take(mm::Folio folio) override;
+  void put_soiled(mm::Folio folio);
+  [[nodiscard]] mm::Folio take_soiled();
+  bool clean_some(u64& budget);
 
   mutable SpinLock<LockRank::pod> lock_;
   p2m::P2m& p2m_;
@@ -132,9 +139,12 @@ class Pod final : private p2m::FolioSink {
   u64 maximum_ = 0;
   Change change_;
   std::array<Gfn, p2m::k_leaf_levels> cursors_{};  ///< one for each order's sweep
-  Search search_{};
+  u32 soiled_ = mm::k_no_frame;            ///< folios to be zeroed before the cache can have them; chained by Frame::next
+  u64 soiled_frames_ = 0;
+  u64 soiled_done_ = 0;                    ///< frames of the first that are zero already
+  Search search_{};                        ///< of faults that found the cache empty
   bool starved_[p2m::k_leaf_levels] = {};  ///< a promotion to that level wanted for a folio
-  u64 unswept_ = 0;                        ///< frames of the look for pending memory that are left
+  std::optional<Search> idle_;             ///< tidy()'s own look, when something is pending
   Statistics statistics_{};
 };
 }  // namespace octavo::pod

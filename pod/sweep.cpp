@@ -3,6 +3,7 @@
 // after a quick look, then without the guest, for only then does a full look prove anything.
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "mm/mapping.hpp"
 #include "pod/pod.hpp"
@@ -42,6 +43,8 @@ bool is_zero(Mfn mfn, Order order, u64& budget) {
 
 bool Pod::try_reclaim(Gfn gfn, Order order, const p2m::Translation& there, u64& budget) {
   const bool unwritten = !there.dirty && !there.written;
+  // A gigabyte is read through only by who has the time; otherwise the round for 2M finds the same, and the cache merges it.
+  if (!unwritten && order > k_order_2m && budget < order.frames()) return false;
   if (!unwritten) {
     const mm::ReadSection section;
     if (p2m_.lookup(gfn).mfn != there.mfn || !seems_zero(there.mfn, order)) return false;
@@ -78,6 +81,20 @@ u64 Pod::sweep_step(Order order, u64& budget) {
   const u64 moved = next - cursor;
   cursor = next < p2m_.limit() ? next : Gfn{0};
   return moved;
+}
+
+/// One step of a search; false when all rounds are over.
+bool Pod::search_step(Search& search, u64& budget) {
+  while (search.left == 0 || !p2m_.configuration().orders.has(p2m::order_of_level(search.level))) {
+    if (std::exchange(search.begun, true)) {
+      if (search.level == 0) return false;
+      --search.level;
+    }
+    search.left = p2m_.limit().value();
+    ++statistics_.searches;
+  }
+  search.left -= std::min(search.left, sweep_step(p2m::order_of_level(search.level), budget));
+  return true;
 }
 
 u64 Pod::sweep_locked(Order order, u64 budget) {

@@ -38,6 +38,8 @@ class CpuidPolicy {
  public:
   void build(HostCpuid host, const CpuidConfig& config);
 
+  /// Does the answer depend on CR4 or XCR0? (SDM 2A, "CPUID": OSXSAVE, OSPKE, the size of the XSAVE area.)
+  [[nodiscard]] static constexpr bool shows_control_registers(u32 leaf) { return leaf == 1 || leaf == 7 || leaf == 0xD; }
   /// The answer to CPUID; cr4 and xcr0 are the guest's. Reserved leaves are zero on every vendor.
   [[nodiscard]] CpuidResult lookup(u32 leaf, u32 subleaf, u64 cr4, u64 xcr0) const;
 

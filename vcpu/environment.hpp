@@ -41,6 +41,7 @@ enum class ClockPage : u8 { system_time, wall_clock };
 
 class Environment {
  public:
+  /// `size` is 1, 2 or 4 bytes; bits of a value above it mean nothing, in both directions.
   [[nodiscard]] virtual u32 port_read(u16 port, unsigned size) = 0;
   virtual void port_write(u16 port, unsigned size, u32 value) = 0;
   [[nodiscard]] virtual bool interrupt_pending() = 0;

@@ -17,26 +17,6 @@ constexpr usize k_longest_instruction = 15;
 /// are a guest that will not get on.
 constexpr unsigned k_most_retries = 64;
 
-/// An instruction without prefixes and operands: its bytes, the first one lowest.
-struct Encoding {
-  u32 bytes = 0;
-  u8 length = 0;
-};
-constexpr Encoding plain_encoding(InstructionKind kind) {
-  switch (kind) {
-    case InstructionKind::cpuid: return {0xA20F, 2};
-    case InstructionKind::rdmsr: return {0x320F, 2};
-    case InstructionKind::wrmsr: return {0x300F, 2};
-    case InstructionKind::hlt: return {0xF4, 1};
-    case InstructionKind::vmmcall: return {0xD9010F, 3};
-    case InstructionKind::vmcall: return {0xC1010F, 3};
-    case InstructionKind::xsetbv: return {0xD1010F, 3};
-    case InstructionKind::invd: return {0x080F, 2};
-    case InstructionKind::wbinvd: return {0x090F, 2};
-    default: return {};
-  }
-}
-
 CodeSize code_size_of(unsigned bits) {
   return bits == 64 ? CodeSize::bits64 : bits == 32 ? CodeSize::bits32 : CodeSize::bits16;
 }
@@ -54,22 +34,10 @@ std::optional<Instruction> Vcpu::fetch(InstructionSet expected) {
   return decode({bytes, got.size}, code_size_of(bits), expected);
 }
 
-/// Where the instruction that exited ends; nothing as with fetch().
-std::optional<u64> Vcpu::next_rip(const Exit& exit, InstructionKind expected) {
-  if (exit.next_rip != 0) return exit.next_rip;
-  if (const u8 length = plain_length(expected); length != 0) [[likely]] return context_.regs.rip + length;
+std::optional<u64> Vcpu::decoded_next_rip(InstructionKind expected) {
   const std::optional<Instruction> instruction = fetch(InstructionSet{expected});
   if (!instruction) return std::nullopt;
   return rip_after(instruction->length);
-}
-
-/// The length of the instruction at RIP if it is `expected` in 64-bit code, without a prefix; else 0, which says nothing. It spares
-/// the hot exits most of a walk and of a decoder.
-u8 Vcpu::plain_length(InstructionKind expected) {
-  const Encoding plain = plain_encoding(expected);
-  if (plain.length == 0 || !context_.in_64bit_code()) return 0;
-  const std::optional<u32> bytes = environment_.peek_executed(context_.control().cr3, context_.regs.rip);
-  return bytes && (*bytes & low_bits(plain.length * 8u)) == plain.bytes ? plain.length : u8{0};
 }
 
 /// The bytes at RIP are not the instruction that exited, or cannot be read: other bytes lie there by now, or the processor has used
@@ -122,27 +90,14 @@ void Vcpu::on_cpuid(const Exit& exit) {
   arch::GuestRegisters& r = context_.regs;
   const u32 leaf = static_cast<u32>(r[Gpr::rax]);
   constexpr u32 xsave_leaf = 0xD;
+  const u64 cr4 = CpuidPolicy::shows_control_registers(leaf) ? context_.control().cr4 : 0;
   const u64 xcr0 = leaf == xsave_leaf && cpuid_.xcr0_mask() != 0 ? arch::xcr0() & cpuid_.xcr0_mask() : 0;
-  const CpuidResult result = cpuid_.lookup(leaf, static_cast<u32>(r[Gpr::rcx]), context_.control().cr4, xcr0);
+  const CpuidResult result = cpuid_.lookup(leaf, static_cast<u32>(r[Gpr::rcx]), cr4, xcr0);
   r[Gpr::rax] = result.eax;
   r[Gpr::rbx] = result.ebx;
   r[Gpr::rcx] = result.ecx;
   r[Gpr::rdx] = result.edx;
   complete_instruction(*next);
-}
-
-void Vcpu::on_port_io(const Exit& exit) {
-  const arch::PortAccess& io = exit.io;
-  if (io.is_string) [[unlikely]] return on_string_io(exit);
-  u64& rax = context_.regs[Gpr::rax];
-  const u64 mask = low_bits(io.size * 8u);
-  if (io.is_in) {
-    const u64 value = environment_.port_read(io.port, io.size) & mask;
-    rax = io.size == 4 ? value : (rax & ~mask) | value;
-  } else {
-    environment_.port_write(io.port, io.size, static_cast<u32>(rax & mask));
-  }
-  complete_instruction(io.next_rip);
 }
 
 void Vcpu::on_hypercall(const Exit& exit) {
@@ -190,4 +145,5 @@ void Vcpu::on_exception(const Exit& exit) {
   if (exit.vector == arch::vector::db) return inject_debug(0);  // the processor has set DR6
   if (exit.vector == arch::vector::ac) return inject_fault(Event::exception(exit.vector, 0));
   inject_fault(Event::exception(exit.vector));
-}}  // namespace octavo::vcpu
+}
+}  // namespace octavo::vcpu

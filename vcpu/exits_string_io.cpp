@@ -63,7 +63,7 @@ void Vcpu::on_string_io(const arch::Exit& exit) {
   r[Gpr::rdi] = registers.rdi;
   switch (progress.kind) {
     case StringProgress::Kind::complete:
-      return complete_instruction(exit.io.next_rip);
+      return complete_instruction(exit.next_rip);
     case StringProgress::Kind::unfinished:
       if (stepping && progress.elements != 0) inject_debug(arch::dr6::single_step);
       return;

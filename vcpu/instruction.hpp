@@ -31,6 +31,29 @@ class InstructionSet {
   u32 bits_;
 };
 
+/// An instruction without prefixes and operands: its bytes, the first one lowest.
+struct Encoding {
+  u32 bytes = 0;
+  u8 length = 0;  ///< 0: this kind has operands
+  [[nodiscard]] constexpr bool begins(std::optional<u32> code) const {
+    return length != 0 && code && (*code & static_cast<u32>(low_bits(length * 8u))) == bytes;
+  }
+};
+[[nodiscard]] constexpr Encoding plain_encoding(InstructionKind kind) {
+  switch (kind) {
+    case InstructionKind::cpuid: return {0xA20F, 2};
+    case InstructionKind::rdmsr: return {0x320F, 2};
+    case InstructionKind::wrmsr: return {0x300F, 2};
+    case InstructionKind::hlt: return {0xF4, 1};
+    case InstructionKind::vmmcall: return {0xD9010F, 3};
+    case InstructionKind::vmcall: return {0xC1010F, 3};
+    case InstructionKind::xsetbv: return {0xD1010F, 3};
+    case InstructionKind::invd: return {0x080F, 2};
+    case InstructionKind::wbinvd: return {0x090F, 2};
+    default: return {};
+  }
+}
+
 /// In the order of their numbers in segment registers' encodings.
 enum class SegmentName : u8 { es, cs, ss, ds, fs, gs };
 

@@ -11,9 +11,10 @@ namespace octavo::vcpu {
 
 struct TraceEntry {
   u64 rip;
-  u64 code;  ///< bits 63:56 the kind; VMEXIT_INVALID is all ones below it
   u64 info1;
   u64 info2;
+  u32 code;  ///< no processor's exit codes are wider; VMEXIT_INVALID is all ones
+  arch::ExitKind kind;
 };
 
 class ExitTrace {
@@ -21,15 +22,15 @@ class ExitTrace {
   static constexpr unsigned k_entries = 32;  // a power of two
 
   void record(u64 rip, const arch::Exit& exit) {
-    entries_[next_++ % k_entries] = {rip, static_cast<u64>(exit.kind) << 56 | (exit.code & low_bits(56)), exit.info1, exit.info2};
+    entries_[next_++ % k_entries] = {rip, exit.info1, exit.info2, static_cast<u32>(exit.code), exit.kind};
   }
   /// Oldest first, one line each.
   void print(Sink& sink) const {
     const u64 first = next_ > k_entries ? next_ - k_entries : 0;
     for (u64 i = first; i < next_; ++i) {
       const TraceEntry& e = entries_[i % k_entries];
-      format(sink, "  exit {:<6} {:<16} rip {:016x} info {:x} {:x}\n", i, arch::to_string(static_cast<arch::ExitKind>(e.code >> 56)),
-             e.rip, e.info1, e.info2);
+      format(sink, "  exit {:<6} {:<16} rip {:016x} info {:x} {:x} code {:x}\n", i, arch::to_string(e.kind), e.rip, e.info1, e.info2,
+             e.code);
     }
   }
 

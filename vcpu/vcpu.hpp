@@ -90,10 +90,25 @@ class Vcpu {
   bool on_halt(const arch::Exit& exit);
 
   /// RIP moves past an instruction that was completed in software; the interrupt shadow ends; with TF set, #DB follows.
-  void complete_instruction(u64 next_rip);
+  [[gnu::always_inline]] void complete_instruction(u64 next_rip) {
+    retries_ = 0;
+    context_.regs.rip = next_rip;
+    context_.regs.rflags &= ~arch::rflags::rf;
+    context_.clear_interrupt_shadow();
+    if ((context_.regs.rflags & arch::rflags::tf) != 0) [[unlikely]] inject_debug(arch::dr6::single_step);
+  }
   [[nodiscard]] std::optional<Instruction> fetch(InstructionSet expected);
-  [[nodiscard]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionKind expected);
-  [[nodiscard]] u8 plain_length(InstructionKind expected);
+  /// Where the instruction that exited ends; nothing as with fetch(). In 64-bit code one without prefixes is looked at by a short
+  /// way, which spares the hot exits most of a walk and of a decoder.
+  [[nodiscard, gnu::always_inline]] std::optional<u64> next_rip(const arch::Exit& exit, InstructionKind expected) {
+    if (exit.next_rip != 0) return exit.next_rip;
+    const Encoding plain = plain_encoding(expected);
+    if (context_.in_64bit_code() && plain.begins(environment_.peek_executed(context_.cr3(), context_.regs.rip))) [[likely]] {
+      return context_.regs.rip + plain.length;
+    }
+    return decoded_next_rip(expected);
+  }
+  [[nodiscard]] std::optional<u64> decoded_next_rip(InstructionKind expected);
   void try_again();
   void unreachable(Gpa gpa, bool write);
   void fault(const arch::MemoryFault& fault);

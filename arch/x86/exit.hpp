@@ -62,9 +62,8 @@ struct PortAccess {
   u8 size = 0;       ///< bytes: 1, 2, 4
   bool is_in = false;
   bool is_string = false;
-  bool is_repeated = false;
-  u8 address_size = 0;  ///< bytes: 2, 4, 8; string forms only; 0 when the hardware does not say
-  u64 next_rip = 0;     ///< always there: SVM's EXITINFO2, VMX's instruction length
+  bool is_repeated = false;  ///< string forms only
+  u8 address_size = 0;       ///< bytes: 2, 4, 8; string forms only; 0 when the hardware does not say
 };
 
 enum class RegisterAccessKind : u8 { write, read, clts, lmsw, smsw };
@@ -81,7 +80,7 @@ struct Exit {
   u8 vector = 0;               ///< exception
   bool wbinvd = false;
   u32 error_code = 0;          ///< exception
-  u64 next_rip = 0;            ///< of the instruction that exited; 0 when the hardware does not say
+  u64 next_rip = 0;            ///< of the instruction that exited; 0 when the hardware does not say; for port_io it always does
   u64 code = 0;                ///< the hardware's own exit code and information, for the trace and the dump
   u64 info1 = 0, info2 = 0;
   MemoryFault memory;

@@ -38,6 +38,7 @@ class GuestContext {
   [[nodiscard]] virtual const Exit& run() = 0;
 
   [[nodiscard]] virtual ControlState control() const = 0;
+  [[nodiscard]] virtual u64 cr3() const = 0;  ///< control().cr3, for the hot exits
   virtual void set_cr0(u64 value) = 0;
   virtual void set_cr2(u64 value) = 0;
   virtual void set_cr3(u64 value) = 0;

@@ -52,7 +52,9 @@ void initialize(Hpa base) {
 }
 
 void enable() {
-  write_msr(Msr::apic_base, read_msr(Msr::apic_base) | k_base_enable);
+  const u64 enabled = read_msr(Msr::apic_base) | k_base_enable;
+  write_msr(Msr::apic_base, enabled);
+  if (mode == Mode::msr) write_msr(Msr::apic_base, enabled | k_base_x2apic);  // as the first CPU's: one mode for all (SDM vol. 3, 10.12.5)
   write(Register::task_priority, 0);
   write(Register::lvt_timer, k_masked | static_cast<u32>(Vector::timer));
   write(Register::lvt_performance, k_masked);

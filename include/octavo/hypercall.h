@@ -31,6 +31,10 @@
 #define OCTAVO_MEMORY_IN_2M 7
 #define OCTAVO_MEMORY_IN_1G 8
 
+/* Checks the tables that hold the caller's memory, in pieces: R8 = 0 at first and as it came back after -OCTAVO_EAGAIN. RDI = what was found wrong in
+ * this piece: 0. */
+#define OCTAVO_HC_MEMORY_AUDIT 5
+
 #define OCTAVO_ABI_VERSION 1
 
 #define OCTAVO_EINVALID 1

@@ -261,13 +261,14 @@ void MemoryScript::check_references() const {
   u64 sum = 0;
   for (const auto& [head, count] : references) sum += count;
   must(sum == leaves, "references that no leaf explains");
+  if (kind_ == Kind::pod) frames += pod_.accounts().in_transit - world_.p2m.frames_in_transit();  // what moves have left, to be zeroed
   must(world_.machine.statistics().frames[static_cast<usize>(mm::FrameKind::guest)] == frames, "guest memory that nobody maps");
 }
 
 void MemoryScript::check_accounts() const {
   const pod::Accounts accounts = pod_.accounts();
   must(accounts.hold(), "more is held than target and pending");
-  must(accounts.populated == world_.p2m.audit().mapped_frames + accounts.in_transit, "populated");
+  must(accounts.populated == world_.p2m.audit().mapped_frames + world_.p2m.frames_in_transit(), "populated");
   must(accounts.entries == oracle_.frames(guest_frames_, [](Type type) { return type == Type::pod; }), "entries");
   must(static_cast<i64>(accounts.held()) - static_cast<i64>(accounts.pending) == held_, "what is held is not what the steps add up to");
   const auto frames = world_.machine.statistics().frames;

@@ -3,6 +3,7 @@
 // step: audit clean, reference walk equal to lookup, no stale translation, accounts exact.
 #pragma once
 #include <stdexcept>
+#include <vector>
 
 #include "mm/machine.hpp"
 #include "p2m/p2m.hpp"
@@ -42,6 +43,15 @@ struct World {
     const auto folio = machine.allocate(order, k_domain, mm::FrameKind::guest);
     require(folio.has_value() && p2m.set(gfn, folio->mfn(), order, type), "no folio mapped");
     return folio->mfn();
+  }
+
+  /// All that the machine has left.
+  [[nodiscard]] std::vector<mm::Folio> hoard() {
+    std::vector<mm::Folio> all;
+    for (unsigned order = mm::k_orders; order-- > 0;) {
+      while (auto folio = machine.allocate(Order{order}, DomainId::hypervisor, mm::FrameKind::hypervisor, mm::Contents::any)) all.push_back(std::move(*folio));
+    }
+    return all;
   }
 
   /// lookup() and the manuals agree about gfn. Returns a description of the difference, or nothing.

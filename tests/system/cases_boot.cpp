@@ -11,9 +11,11 @@ using std::chrono::seconds;
 constexpr const char* k_chosen = "using nested paging (SVM NPT)";
 
 void banner(const Bench& bench, bool uefi, unsigned cpus) {
-  Words words{"--smp", std::to_string(cpus), "--until", k_chosen};
+  std::vector<std::string> said{"Octavo 0.", "processor:", "memory:", fmt::format("CPUs: {}", cpus), k_chosen};
+  if (cpus > 1) said.push_back(fmt::format("{} of {} CPUs are up and answer flush requests", cpus, cpus));
+  Words words{"--smp", std::to_string(cpus), "--until", said.back()};
   if (uefi) words.push_back("--uefi");
-  (void)bench.run(words, seconds{uefi ? 90 : 60}).expect_status(0).expect_in_order({"Octavo 0.", "processor:", "memory:", fmt::format("CPUs: {}", cpus), k_chosen});
+  (void)bench.run(words, seconds{uefi ? 90 : 60}).expect_status(0).expect_in_order(said);
 }
 
 /// A machine that Octavo cannot use gets one sentence, and then nothing: no guest, no panic, no reset.

@@ -91,7 +91,7 @@ void operator_day(const Bench& bench, const Words& more) {
 void people_and_errors(const Bench& bench) {
   LiveMachine machine{bench, two_guests(bench)};
   machine.wait_for(k_spin_is_up);
-  (void)machine.connect({"list"}).expect_status(0).expect_in_order({"name  id  state    memory  vcpus", "idle   1  running     16M", "spin   2  running     16M"}).expect_no_text("\033[");
+  (void)machine.connect({"list"}).expect_status(0).expect_in_order({"name  id  state    memory  maximum  vcpus", "idle   1  running     16M      16M", "spin   2  running     16M      16M"}).expect_no_text("\033[");
   (void)machine.connect({"help"}).expect_status(0).expect_in_order({"create", "<image>", "destroy", "audit"});
   (void)machine.connect({"create", "nobody"}).expect_status(1).expect_text("create: no boot module has this file name");
   (void)machine.connect({"create", "idle"}).expect_status(1).expect_text("create: a domain named idle is there already");

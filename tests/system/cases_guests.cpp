@@ -73,7 +73,19 @@ void populate_giants(const Bench& bench) {
   expect_tap(ran);
   (void)ran.expect_status(0).expect_in_order({"populate: populated on demand, 3072 of 6144 MiB; claimed: 1G 3, 2M 0, 4K 0", "# leaves before: 4K 0, 2M 0, 1G 2",
                                               "# leaves with one frame gone: 4K 511, 2M 511, 1G 1", "# leaves after: 4K 0, 2M 0, 1G 2",
-                                              "# leaves scattered: 4K 512, 2M 511, 1G 1", "# leaves gathered: 4K 0, 2M 512, 1G 1"});
+                                              "# leaves scattered: 4K 512, 2M 511, 1G 1", "# leaves gathered: 4K 0, 2M 0, 1G 2"});
+}
+
+void boot_by_pvh(const Bench& bench) {
+  const std::string image = build_image(bench, "pvh", fmt::format("memory = \"16M\"\nkernel = \"{}\"\nkind = \"pvh\"\ncommand_line = \"pvh test\"\n",
+                                                                  (bench.build() / "tests/system/pvh.elf").string()));
+  (void)bench.run({image}, k_limit).expect_status(0).expect_in_order({"PVH guest: alive", "pvh: debug exit"}).expect_no_text("failure");
+}
+
+/// A million random exits on one side, and on the other a guest that does its work.
+void storm_beside(const Bench& bench) {
+  const std::string storm = build_guest(bench, "bad_exit_storm"), good = build_guest(bench, "populate");
+  (void)bench.run({storm, good, "--until", "populate| # passed"}, k_limit).expect_status(0).expect_no_text("bad_exit_storm: debug exit").expect_no_text("not ok");
 }
 
 void die(const Bench& bench, const Death& death) {
@@ -170,6 +182,8 @@ void add_guest_cases(std::vector<Case>& cases, const fs::path& build) {
     else cases.push_back({"guest/" + guest, 3, [guest](const Bench& bench) { live(bench, guest); }});
   }
   cases.push_back({"guest/populate, 3G of 6G", 3, populate_giants});
+  cases.push_back({"guest/by PVH", 3, boot_by_pvh});
+  cases.push_back({"guest/a storm of exits beside one that works", 3, storm_beside});
   cases.push_back({"guest/one dies beside another", 3, die_beside});
   cases.push_back({"guest/reset comes up again", 3, [](const Bench& bench) { restart(bench, "reset_kbd", "on_reboot = \"restart\"", "asked for a reset"); }});
   cases.push_back({"guest/crash is restarted, not for ever", 3, [](const Bench& bench) { restart(bench, "bad_triple_fault", "on_crash = \"restart\"", "crashed"); }});

@@ -34,6 +34,8 @@ void linux_beyond_its_target(const Bench& bench) {
   machine.wait_for("hog: out of memory at guest-physical");
   const Json waiting = domain_row(machine, "list", "domains");
   expect(waiting["state"] == "out of memory" && waiting["maximum_bytes"] == 2048 * k_mib, "a domain that waits: " + waiting.dump());
+  const Json events = machine.ask({"events"})["events"];
+  expect(events.size() == 2 && events[0]["event"] == "running" && events[1]["event"] == "out of memory", "two events: " + events.dump());
   const Json accounts = domain_row(machine, "pod", "pod");
   expect(accounts["populated_bytes"] == 256 * k_mib && accounts["cache_4k_bytes"] == 0, "all of the target to be in use: " + accounts.dump());
   expect(machine.ask({"audit"})["audits"][0]["clean"] == true, "a clean audit");
@@ -61,6 +63,9 @@ void rounds(const Bench& bench, const std::string& cpus) {
     (void)machine.ask({"create", "round"});
     machine.wait_for(k_boots, round + 1);
     expect(counter(machine, "round", "faults", "populated") > 0, "memory to have come on demand");
+    // Half of them end with a target that has just been raised, or lowered below what is in use.
+    if (round % 4 == 1) (void)machine.ask({"target", "round", "300M"});
+    if (round % 4 == 3) (void)machine.ask({"target", "round", "16M"});
     machine.destroy("round");
   }
   const Json after = machine.ask({"mem"});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hypervisor's side of a line that the build draws by its include path: the host has a header of the same name in
-// tests/model/live/ that shows every store to a live table to the simulated machine, and counts the rest. Here nobody looks.
+// tests/model/live/ that shows every load from and store to a live table to the simulated machine, and counts them. Here nobody looks.
 #pragma once
 #include "lib/int.hpp"
 

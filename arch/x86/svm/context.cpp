@@ -4,6 +4,7 @@
 #include <new>
 
 #include "arch/x86/cpu_features.hpp"
+#include "arch/x86/per_cpu.hpp"
 #include "arch/x86/svm/permission_maps.hpp"
 #include "arch/x86/svm/svm.hpp"
 
@@ -27,10 +28,14 @@ constexpr unsigned k_shadow_patience = 8;
 constexpr u32 k_intercepted_exceptions = (1u << vector::db) | (1u << vector::ud) | (1u << vector::ac) | (1u << vector::mc);
 }  // namespace
 
-Context::Context(Hpa hpa) : vmcb_hpa_(hpa + (reinterpret_cast<u64>(&vmcb_) - reinterpret_cast<u64>(this))) { reset(); }
+Context::Context(Hpa hpa)
+    : vmcb_hpa_(hpa + (reinterpret_cast<u64>(&vmcb_) - reinterpret_cast<u64>(this))),
+      clean_after_exit_(features().svm.clean_bits ? clean::all : 0) {
+  reset();
+}
 
 void Context::reset() {
-  new (&vmcb_) Vmcb{};  // all zero
+  new (&vmcb_) Vmcb{};  // all zero, and so nothing is clean
   ControlArea& c = vmcb_.control;
   // CR0 and CR4 are checked in software (docs/emulators.md, pitfall 3); CR8 would reach the host's V_IRQ, and a write to it
   // while an interrupt window is open stops QEMU 7.2.
@@ -56,29 +61,30 @@ void Context::reset() {
   s.rflags = rflags::fixed;
   s.g_pat = k_pat_at_reset;
   regs = GuestRegisters{};
-  dirty_ = ~0u;
   window_open_ = false;
   shadow_patience_ = 0;
 }
 
 const Exit& Context::run() {
-  prepare_entry();
-  octavo_svm_enter(&regs, vmcb_hpa_.value(), host_state_address());
+  CpuState& cpu = *static_cast<CpuState*>(this_cpu().backend);
+  prepare_entry(cpu);
+  octavo_svm_enter(&regs, vmcb_hpa_.value(), cpu.host_state);
   const SaveArea& s = vmcb_.save;
   regs[Gpr::rax] = s.rax;
   regs[Gpr::rsp] = s.rsp;
   regs.rip = s.rip;
   regs.rflags = s.rflags;
-  dirty_ = 0;
+  vmcb_.control.clean_bits = clean_after_exit_;
+  vmcb_.control.tlb_control = static_cast<u8>(TlbControl::none);
   vmcb_.control.event_injection = 0;
-  if (window_open_) {
+  if (window_open_) [[unlikely]] {
     window_open_ = false;
     vmcb_.control.intercept3 &= ~intercept3::vintr;
     vmcb_.control.virtual_interrupt &= ~vintr::irq;
     changed(clean::intercepts | clean::virtual_interrupt);
   }
   if ((vmcb_.control.exit_int_info & event::valid) != 0) [[unlikely]] redeliver();
-  if ((vmcb_.control.interrupt_state & 1) != 0) {
+  if ((vmcb_.control.interrupt_state & 1) != 0) [[unlikely]] {
     shadow_rip_ = s.rip;
     shadow_patience_ = k_shadow_patience;
   }
@@ -86,22 +92,21 @@ const Exit& Context::run() {
   return exit_;
 }
 
-void Context::prepare_entry() {
+void Context::prepare_entry(CpuState& cpu) {
   SaveArea& s = vmcb_.save;
   s.rax = regs[Gpr::rax];
   s.rsp = regs[Gpr::rsp];
   s.rip = regs.rip;
   s.rflags = regs.rflags;
-  const FlushRequest asked = take_flush_request();
-  TlbControl flush = TlbControl::none;
-  if (asked.wanted || flush_own_) [[unlikely]] {
-    const bool only_own = !asked.wanted || static_cast<u32>(asked.tag) == vmcb_.control.asid;
-    flush = only_own && features().svm.flush_by_asid ? TlbControl::flush_asid : TlbControl::flush_all;
-    flush_own_ = false;
-  }
+  if (cpu.flush.wanted || flush_own_) [[unlikely]] ask_for_flush(cpu.flush);
+  if (shadow_patience_ > 0) [[unlikely]] --shadow_patience_;
+}
+
+void Context::ask_for_flush(FlushRequest& asked) {
+  const bool only_own = !asked.wanted || static_cast<u32>(asked.tag) == vmcb_.control.asid;
+  const TlbControl flush = only_own && features().svm.flush_by_asid ? TlbControl::flush_asid : TlbControl::flush_all;
   vmcb_.control.tlb_control = static_cast<u8>(flush);
-  vmcb_.control.clean_bits = features().svm.clean_bits ? clean::all & ~dirty_ : 0;
-  if (shadow_patience_ > 0) --shadow_patience_;
+  asked.wanted = flush_own_ = false;
 }
 
 /// The exit came while an event was being delivered: deliver it again (APM Vol. 2, 15.7.2). Software interrupts and INT3/INTO
@@ -121,9 +126,10 @@ void Context::translate_exit() {
   exit_.code = code;
   exit_.info1 = c.exit_info1;
   exit_.info2 = c.exit_info2;
+  // The most frequent ones first.
+  if (code == static_cast<u64>(ExitCode::ioio)) [[likely]] return translate_port();
   exit_.next_rip = features().svm.next_rip ? c.next_rip : 0;
   switch (static_cast<ExitCode>(code)) {
-    case ExitCode::ioio: return translate_port();
     case ExitCode::npf: return translate_memory_fault();
     case ExitCode::cpuid: exit_.kind = ExitKind::cpuid; return;
     case ExitCode::hlt: exit_.kind = ExitKind::halt; return;
@@ -191,9 +197,11 @@ void Context::translate_port() {
   exit_.io.size = static_cast<u8>((info >> 4) & 7);          // SZ8, SZ16, SZ32: exactly the bytes
   exit_.io.is_in = (info & 1) != 0;
   exit_.io.is_string = (info & 4) != 0;
-  exit_.io.is_repeated = (info & 8) != 0;
-  exit_.io.address_size = static_cast<u8>(((info >> 7) & 7) << 1);  // A16, A32, A64
-  exit_.io.next_rip = exit_.next_rip = vmcb_.control.exit_info2;
+  if (exit_.io.is_string) {
+    exit_.io.is_repeated = (info & 8) != 0;
+    exit_.io.address_size = static_cast<u8>(((info >> 7) & 7) << 1);  // A16, A32, A64
+  }
+  exit_.next_rip = vmcb_.control.exit_info2;
 }
 
 /// NPF's EXITINFO1, APM Vol. 2, 15.25.6.

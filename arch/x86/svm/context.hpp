@@ -10,8 +10,11 @@ struct FlushRequest {
   bool wanted = false;
   TlbTag tag = TlbTag::none;  ///< none: everything
 };
-[[nodiscard]] FlushRequest take_flush_request();
-[[nodiscard]] u64 host_state_address();
+/// What a world switch needs of the CPU on which it happens: PerCpu::backend, once SVM is enabled there.
+struct CpuState {
+  FlushRequest flush;  ///< taken by the next entry
+  u64 host_state = 0;  ///< the machine address of what VMSAVE and VMLOAD keep of us
+};
 
 class Context final : public GuestContext {
  public:
@@ -19,6 +22,7 @@ class Context final : public GuestContext {
 
   const Exit& run() override;
   ControlState control() const override;
+  u64 cr3() const override { return vmcb_.save.cr3; }
   void set_cr0(u64 value) override;
   void set_cr2(u64 value) override;
   void set_cr3(u64 value) override;
@@ -48,18 +52,20 @@ class Context final : public GuestContext {
   void reset() override;
 
  private:
-  void prepare_entry();
+  void prepare_entry(CpuState& cpu);
+  void ask_for_flush(FlushRequest& asked);
   void redeliver();
   void translate_exit();
   void translate_port();
   void translate_memory_fault();
-  void changed(u32 clean_bit) { dirty_ |= clean_bit; }
+  /// Since the last exit we have written to these groups of the clean field (APM Vol. 2, 15.15.3).
+  void changed(u32 clean_bits) { vmcb_.control.clean_bits &= ~clean_bits; }
   Segment& segment_slot(SegmentName name);
 
   Vmcb vmcb_;
   Hpa vmcb_hpa_;
   Exit exit_;
-  u32 dirty_ = ~0u;          ///< VMCB clean-field groups that we wrote since the last entry
+  u32 clean_after_exit_;     ///< all groups of the clean field; none on a processor without it
   bool flush_own_ = false;   ///< this guest's translations must go before the next entry
   bool window_open_ = false; ///< the VINTR intercept is armed
   /// Workaround for VMRUN without interrupt shadow: where the guest stood when it last left inside one, and how many more

@@ -52,8 +52,7 @@ octavo_svm_enter:
   mov %r13, 13*8(%rdi)
   mov %r14, 14*8(%rdi)
   mov %r15, 15*8(%rdi)
-  pop %rcx
-  mov %rcx, 7*8(%rdi)
+  pop 7*8(%rdi)
   pop %rax                      /* the host's VMCB: FS, GS, TR, LDTR, SYSCALL and SYSENTER MSRs come back */
   vmload %rax
   cli

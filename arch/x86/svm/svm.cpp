@@ -5,6 +5,7 @@
 
 #include "arch/x86/cpu_features.hpp"
 #include "arch/x86/layout.hpp"
+#include "arch/x86/per_cpu.hpp"
 #include "arch/x86/registers.hpp"
 #include "arch/x86/smp.hpp"
 #include "arch/x86/svm/context.hpp"
@@ -21,7 +22,7 @@ struct alignas(k_page_size) PerCpu {
   Vmcb host_state;                 ///< what VMSAVE/VMLOAD keep of us
 };
 constinit PerCpu per_cpu[k_max_cpus]{};
-constinit FlushRequest flush_requests[k_max_cpus]{};
+constinit CpuState cpu_states[k_max_cpus]{};
 constinit bool shadow_is_lost = false;
 
 /// QEMU's TCG says "TCGTCGTCGTCG"; its VMRUN ignores the interrupt shadow (docs/emulators.md, pitfall 1).
@@ -43,7 +44,10 @@ class SvmBackend final : public Backend {
     PerCpu& cpu = per_cpu[cpu_index()];
     write_msr(Msr::efer, read_msr(Msr::efer) | efer::svme);
     write_msr(Msr::vm_hsave_pa, image_hpa(cpu.host_save_area).value());
-    asm volatile("vmsave %%rax" ::"a"(image_hpa(&cpu.host_state).value()) : "memory");
+    CpuState& state = cpu_states[cpu_index()];
+    state.host_state = image_hpa(&cpu.host_state).value();
+    asm volatile("vmsave %%rax" ::"a"(state.host_state) : "memory");
+    this_cpu().backend = &state;
     return {};
   }
 
@@ -58,17 +62,9 @@ bool loses_interrupt_shadow() { return shadow_is_lost; }
 Backend& backend() { return the_backend; }
 
 void flush_before_next_entry(TlbTag tag) {
-  FlushRequest& request = flush_requests[cpu_index()];
+  FlushRequest& request = cpu_states[cpu_index()].flush;
   // Without flush-by-ASID, and with more than one tag asked for, everything goes.
   request = !features().svm.flush_by_asid || (request.wanted && request.tag != tag) ? FlushRequest{true, TlbTag::none} : FlushRequest{true, tag};
 }
 
-FlushRequest take_flush_request() {
-  FlushRequest& request = flush_requests[cpu_index()];
-  const FlushRequest taken = request;
-  request.wanted = false;
-  return taken;
-}
-
-u64 host_state_address() { return image_hpa(&per_cpu[cpu_index()].host_state).value(); }
 }  // namespace octavo::arch::svm

@@ -74,8 +74,7 @@ TEST_CASE("P7: scattered frames are copied into one folio, a few at a time, as s
     for (u64 gfn = 0; gfn < k_2m; gfn += 2) world.write((gfn + 200) % k_2m, (gfn + 200) % k_2m + 1);
     CHECK(world.leaves(1) == 1);
     CHECK(world.leaves(0) == k_2m);
-    std::vector<mm::Folio> hoard;
-    while (auto folio = world.machine.allocate(k_order_4k, DomainId::hypervisor, mm::FrameKind::hypervisor)) hoard.push_back(std::move(*folio));
+    std::vector<mm::Folio> hoard = world.hoard();
     world.tidy(budget);
     CHECK(world.leaves(1) == 1);  // cache and machine are empty: nothing to copy into
     CHECK(world.check() == "");
@@ -146,5 +145,65 @@ TEST_CASE("D9: what was given up can be had back, at any offset; what was not ca
   CHECK(world.word(150) == 5);
   CHECK(world.word(99) == 100);
   CHECK(world.word(800) == 801);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("P15, D6: gigabytes that are given up are zeroed bit by bit, and come back zero") {
+  TidyWorld world(2 * k_1g, 4 * k_1g);
+  world.write(7, 1);
+  world.write(k_1g + 9, 1);
+  REQUIRE(world.pod.decrease(Gfn{0}, 2 * k_1g, 2) == 2 * k_1g);
+  CHECK(world.pod.accounts().in_transit == 2 * k_1g);
+  CHECK(world.pod.accounts().cached() == 0);
+  CHECK(world.check() == "");
+  u64 turns = 0;
+  for (u64 before = 0; world.pod.tidy(512); ++turns) {
+    REQUIRE(turns < 5000);
+    const u64 cached = world.pod.accounts().cached();
+    REQUIRE(cached >= before);
+    REQUIRE(world.pod.accounts().held() == 2 * k_1g);
+    before = cached;
+  }
+  CHECK(turns >= 1024);  // 2 MiB each
+  CHECK(world.pod.accounts().cache[2] == 2 * k_1g);
+  REQUIRE(world.pod.increase(Gfn{0}, 2 * k_1g) == 2 * k_1g);
+  world.write(100, 1);
+  world.write(k_1g + 100, 1);
+  CHECK(world.word(7) == 0);
+  CHECK(world.word(k_1g + 9) == 0);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("P15, D5: a fault that looks for zero memory does not read a gigabyte through") {
+  TidyWorld world(k_1g, 4 * k_1g);
+  world.write(k_1g - 1, 1);  // all of a 1G leaf but its last frame is zero, and the leaf is written
+  u64 mapped = 0, faults = 0;
+  world.simulated.on_map = [&](Mfn) { ++mapped; };
+  while (world.p2m.lookup(Gfn{2 * k_1g}).type == Type::pod) {
+    mapped = 0;
+    const Result<void> populated = world.pod.populate(Gfn{2 * k_1g});
+    REQUIRE((populated || populated.error() == Error::again));
+    CHECK(mapped < 20'000);  // frames read, and tables walked
+    REQUIRE(++faults < 1000);
+  }
+  world.simulated.on_map = nullptr;
+  CHECK(world.word(k_1g - 1) == 1);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("F3: a gigabyte that is given up while somebody refers to a part of it is not zeroed under him, and goes to the machine after him") {
+  TidyWorld world(2 * k_1g, 4 * k_1g);
+  world.write(7, 42);
+  const Mfn mfn = world.p2m.lookup(Gfn{7}).mfn;
+  auto pin = world.machine.reference(mfn, k_order_4k, World::k_domain, mm::FrameKind::guest);
+  REQUIRE(pin);
+  const u64 free = world.machine.statistics().free_frames();
+  REQUIRE(world.pod.decrease(Gfn{0}, k_1g) == k_1g);
+  while (world.pod.tidy(512)) {}
+  CHECK(world.simulated.read64(to_hpa(mfn)) == 42);
+  CHECK(world.pod.accounts().cached() == k_1g);
+  CHECK(world.machine.statistics().free_frames() == free);
+  pin->reset();
+  CHECK(world.machine.statistics().free_frames() == free + k_1g);
   CHECK(world.check() == "");
 }

@@ -41,6 +41,7 @@ class FakeContext final : public arch::GuestContext {
     return current_.exit;
   }
   arch::ControlState control() const override { return state; }
+  u64 cr3() const override { return state.cr3; }
   void set_cr0(u64 v) override { state.cr0 = v; }
   void set_cr2(u64 v) override { state.cr2 = v; }
   void set_cr3(u64 v) override { state.cr3 = v; }

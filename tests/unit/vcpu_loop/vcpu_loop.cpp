@@ -163,7 +163,7 @@ TEST_CASE("IN changes as much of RAX as the instruction does") {
   Fixture f;
   f.context.regs[Gpr::rax] = 0x1122334455667788;
   f.environment.port_value = 0xDDCCBBAA;
-  f.play(ExitKind::port_io, [size = size](arch::Exit& exit) { exit.io = {.port = 0x80, .size = size, .is_in = true, .next_rip = 0x1001}; });
+  f.play(ExitKind::port_io, [size = size](arch::Exit& exit) { exit.io = {.port = 0x80, .size = size, .is_in = true}; exit.next_rip = 0x1001; });
   f.play(ExitKind::interrupt);
   CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
   CHECK(f.context.regs[Gpr::rax] == expected);
@@ -173,7 +173,7 @@ TEST_CASE("IN changes as much of RAX as the instruction does") {
 TEST_CASE("a completed instruction under TF raises #DB with DR6.BS") {
   Fixture f;
   f.context.regs.rflags = arch::rflags::fixed | arch::rflags::tf;
-  f.play(ExitKind::port_io, [](arch::Exit& exit) { exit.io = {.port = 0x80, .size = 1, .next_rip = 0x1001}; });
+  f.play(ExitKind::port_io, [](arch::Exit& exit) { exit.io = {.port = 0x80, .size = 1}; exit.next_rip = 0x1001; });
   f.play(ExitKind::interrupt);
   CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
   REQUIRE(f.context.injected.size() == 1);
@@ -189,7 +189,7 @@ TEST_CASE("single-stepped string output traps after each element") {
   f.context.regs[Gpr::rcx] = 3;
   f.context.regs[Gpr::rsi] = 0x2000;
   for (unsigned left = 3; left > 0; --left) {
-    f.play(ExitKind::port_io, [](arch::Exit& exit) { exit.io = {.port = 0x80, .size = 1, .is_string = true, .is_repeated = true, .next_rip = 0x1002}; });
+    f.play(ExitKind::port_io, [](arch::Exit& exit) { exit.io = {.port = 0x80, .size = 1, .is_string = true, .is_repeated = true}; exit.next_rip = 0x1002; });
     f.context.script.back().before = [left](FakeContext& context) { CHECK(context.regs[Gpr::rcx] == left); };
   }
   f.play(ExitKind::interrupt);
@@ -235,7 +235,7 @@ TEST_CASE("an exit whose instruction is another by now is tried again; one that 
     const auto good = [](FakeContext& context) { context.regs.rip = 0x1000; };
     for (unsigned i = 0; i < 1000; ++i) {
       f.play(kind);
-      f.play(ExitKind::port_io, [](arch::Exit& exit) { exit.io = {.port = 0x80, .size = 1, .next_rip = 0x1001}; });
+      f.play(ExitKind::port_io, [](arch::Exit& exit) { exit.io = {.port = 0x80, .size = 1}; exit.next_rip = 0x1001; });
       f.play(ExitKind::interrupt_window);
       f.context.script.back().before = good;
     }

@@ -38,11 +38,10 @@ KvmFacts this_machine() {
 
 std::string why_no_nested_kvm(const KvmFacts& facts) {
   if (!facts.device_opens) return "/dev/kvm cannot be opened";
-  if (!facts.flag_svm && !facts.flag_vmx) return "/dev/kvm opens, but the processor shows neither svm nor vmx in /proc/cpuinfo";
-  const std::string& nested = facts.flag_svm ? facts.nested_amd : facts.nested_intel;
-  const std::string module = facts.flag_svm ? "kvm_amd" : "kvm_intel";
-  if (nested.empty()) return "the module " + module + " is not loaded";
-  if (!is_on(nested)) return "nesting is off: /sys/module/" + module + "/parameters/nested is " + nested;
+  if (!facts.flag_svm && facts.flag_vmx) return "the processor has VMX and no SVM, and Octavo cannot use VMX yet";
+  if (!facts.flag_svm) return "/dev/kvm opens, but the processor shows neither svm nor vmx in /proc/cpuinfo";
+  if (facts.nested_amd.empty()) return "the module kvm_amd is not loaded";
+  if (!is_on(facts.nested_amd)) return "nesting is off: /sys/module/kvm_amd/parameters/nested is " + facts.nested_amd;
   return {};
 }
 

@@ -67,7 +67,7 @@ bool is_plain_name(const std::string& name) {
 }
 
 /// The serial line is GRUB's terminal too if there is one. Under UEFI only the firmware can set a graphics mode, so GRUB
-/// does and hands the framebuffer over; on BIOS the hypervisor wants EGA text.
+/// does and hands the framebuffer over; on BIOS it is asked for text, and the hypervisor takes what comes.
 std::string grub_configuration(const IsoRequest& request) {
   std::string text = fmt::format(R"(set timeout=0
 if serial --unit=0 --speed=115200; then

@@ -226,8 +226,10 @@ RunVerdict verdict_of(const ExitStatus& qemu) {
 
 Outcome<RunVerdict> run(const RunRequest& request) {
   MachineRequest machine = request.machine;
-  const std::string why_no_kvm = request.accelerator == "tcg" ? std::string{} : why_no_nested_kvm();
-  machine.accelerator = OCTAVO_TRY(choose_accelerator(request.accelerator, why_no_kvm));
+  // Only the emulator counts instructions and writes a log, so who leaves the choice to us gets it.
+  const bool wants_emulator = request.accelerator == "auto" && (machine.icount || !machine.qemu_log.empty());
+  const std::string wish = wants_emulator ? "tcg" : request.accelerator;
+  machine.accelerator = OCTAVO_TRY(choose_accelerator(wish, wish == "tcg" ? std::string{} : why_no_nested_kvm()));
   machine.options = request.options.empty() ? "exit=qemu" : "exit=qemu " + request.options;
   machine.console_keys = request.interactive;
   OCTAVO_TRY(check_options(machine.options));
