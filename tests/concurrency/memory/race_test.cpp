@@ -129,13 +129,15 @@ TEST_CASE("P3, P12, D3-D5: processors in the guest and lock-free readers against
       case 0: return p2m.change_type(Gfn{base + 5}, 1, Type::ram_rw, Type::ram_ro) && p2m.change_type(Gfn{base + 5}, 1, Type::ram_ro, Type::ram_rw);
       case 1: return pod.promote(Gfn{base}, k_order_2m, 100).has_value();
       case 2: return pod.sweep(k_order_2m, 600) > 0;
-      case 3: return pod.sweep(k_order_4k, 600) > 0;
+      case 3: return pod.sweep(k_order_4k, 64) > 0;
       case 4: return pod.decrease(Gfn{base + 64 + 32}, 8).has_value() && pod.add_entries(Gfn{base + 64 + 32}, 8).has_value();
       case 5: return pod.set_target(10 * k_2m + random() % (2 * k_2m)).has_value();
       case 6: return p2m.change_type(Gfn{0}, k_frames, Type::ram_rw, Type::log_dirty).has_value();
       case 8:  // the frames that no guest writes to: unlinked by somebody else than a balloon, and given back
         return p2m.set_hole(Gfn{base + 256 + 8}, 48, Type::invalid).has_value() && pod.add_entries(Gfn{base + 256 + 8}, 48).has_value();
-      case 9: return p2m.promote(Gfn{base}, k_order_2m).has_value();  // in place
+      case 9:  // in place, if nothing else has cut it
+        return p2m.change_type(Gfn{base + 5}, 1, Type::ram_rw, Type::ram_ro) && p2m.change_type(Gfn{base + 5}, 1, Type::ram_ro, Type::ram_rw) &&
+               p2m.promote(Gfn{base}, k_order_2m).has_value();
       default: return p2m.change_type(Gfn{0}, k_frames, Type::log_dirty, Type::ram_rw).has_value();
     }
   };
