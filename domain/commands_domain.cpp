@@ -149,6 +149,7 @@ void stats(Words words, Answer& answer) {
   row("injected", "exceptions", vcpu.injected_exceptions);
   row("injected", "windows", vcpu.interrupt_windows);
   row("hypercalls", "unknown", domain->unknown_hypercalls());
+  row("ports", "unknown", domain->board().counters().ports.unknown());
   const MemoryFaults& faults = domain->memory_faults();
   for (const auto& [counter, value] : {std::pair{"populated", faults.populated}, {"searched", faults.searched}, {"out-of-memory", faults.out_of_memory},
                                        {"in-transit", faults.in_transit}, {"permitted", faults.permitted}, {"refused", faults.refused}}) {
