@@ -181,9 +181,16 @@ Result<void> P2m::each_partial(Gfn gfn, u64 count, std::optional<Mfn> replacemen
 /// Can each folio that loses a part be cut? Says whether one of them is to be mapped, too. Changes nothing.
 Result<bool> P2m::check_partial(Gfn gfn, u64 count, std::optional<Mfn> replacement) const {
   bool cuts_itself = false;
+  u64 summed_gfn = 0;              // where the head of the folio that was summed last would be mapped,
+  std::optional<Mfn> summed_head;  // and which one it was: once for all the leaves over it (P15)
   OCTAVO_TRY(each_partial(gfn, count, replacement, [&](Gfn first, u64, Mfn mfn, const mm::Machine::FolioInfo& folio) -> Result<void> {
     const u64 frames = folio.order.frames();
-    if (references_from_tables(first.value() - (mfn - folio.head), folio.head, frames) != folio.references) return fail(Error::busy);
+    const u64 gfn_of_head = first.value() - (mfn - folio.head);
+    if (summed_head != folio.head || summed_gfn != gfn_of_head) {
+      if (references_from_tables(gfn_of_head, folio.head, frames) != folio.references) return fail(Error::busy);
+      summed_gfn = gfn_of_head;
+      summed_head = folio.head;
+    }
     cuts_itself = cuts_itself || (replacement && *replacement < folio.head + frames && folio.head < *replacement + count);
     return {};
   }));

@@ -201,6 +201,20 @@ TEST_CASE("P15: teardown and unmapping in steps end in the same state from every
   }
 }
 
+TEST_CASE("P15: a piece of an unmap sums the folio that it cuts a few times, not once for each leaf") {
+  World world(Paging::npt, u64{4} << 30, 600);
+  static_cast<void>(world.mapped_folio(Gfn{0}, k_order_1g));
+  for (u64 gfn = 0; gfn < k_1g; gfn += k_2m) REQUIRE(world.p2m.change_type(Gfn{gfn}, 1, Type::ram_rw, Type::ram_ro));
+  for (u64 gfn = 0; gfn < k_1g; gfn += k_2m) REQUIRE(world.p2m.change_type(Gfn{gfn}, 1, Type::ram_ro, Type::ram_rw));
+  Gfn gfn{0};
+  u64 count = k_1g;
+  const model::Work before = model::work;
+  CHECK(world.p2m.set_hole_some(gfn, count, Type::invalid, k_2m).error() == Error::again);
+  CHECK((model::work - before).steps() <= 4 * k_1g);  // each sum reads the 2^18 entries once
+  CHECK(gfn == Gfn{k_2m});
+  CHECK(world.check() == "");
+}
+
 TEST_CASE("P15: no step of a teardown depends on the size of the guest or of its pool") {
   constexpr u64 k_pool = 20'000, k_budget = 64, k_spread = 200;
   World world(Paging::npt, u64{4} << 30, k_pool);
