@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <memory>
 
@@ -12,12 +11,7 @@ namespace octavo::tool {
 namespace {
 Outcome<> make(IsoRequest& request) {
   if (request.hypervisor.empty()) request.hypervisor = OCTAVO_TRY(find_hypervisor());
-  if (isatty(STDERR_FILENO) != 0) {
-    request.progress = [](std::string_view line) { fmt::print(stderr, "\r\033[K{}", line); };
-  }
-  const Outcome<> made = make_iso(request);
-  if (request.progress) fmt::print(stderr, "\r\033[K");
-  return made;
+  return make_iso_for_person(request);
 }
 }  // namespace
 

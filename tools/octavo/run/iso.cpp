@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <set>
@@ -180,5 +181,14 @@ Outcome<> make_iso(const IsoRequest& request) {
     return complain(fmt::format("{}: grub-mkrescue could not make it ({}):{}", request.output.string(), made.status.describe(), last_lines(made.output, 5)));
   }
   return pending.commit();
+}
+
+Outcome<> make_iso_for_person(IsoRequest request) {
+  if (isatty(STDERR_FILENO) != 0) {
+    request.progress = [](std::string_view line) { fmt::print(stderr, "\r\033[K{}", line); };
+  }
+  const Outcome<> made = make_iso(request);
+  if (request.progress) fmt::print(stderr, "\r\033[K");
+  return made;
 }
 }  // namespace octavo::tool

@@ -21,6 +21,8 @@ struct IsoRequest {
 };
 
 Outcome<> make_iso(const IsoRequest& request);
+/// The same with its progress on standard error, where that is a terminal.
+Outcome<> make_iso_for_person(IsoRequest request);
 
 /// A multiboot2 ELF64 for x86-64? The sentence says why not.
 Outcome<> check_hypervisor(const std::filesystem::path& path);

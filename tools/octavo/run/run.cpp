@@ -182,7 +182,7 @@ Outcome<fs::path> boot_image(const RunRequest& request, const fs::path& folder) 
   iso.hypervisor = request.hypervisor;
   iso.output = folder / "octavo.iso";
   if (iso.hypervisor.empty()) iso.hypervisor = OCTAVO_TRY(find_hypervisor());
-  OCTAVO_TRY(make_iso(iso));
+  OCTAVO_TRY(make_iso_for_person(iso));
   return iso.output;
 }
 
