@@ -5,7 +5,7 @@ add_library(octavo_host_options INTERFACE)
 target_compile_options(octavo_host_options INTERFACE ${OCTAVO_WARNINGS} -g)
 if(OCTAVO_SANITIZE)
   target_compile_options(octavo_host_options INTERFACE -fsanitize=${OCTAVO_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-                         -Wno-maybe-uninitialized)  # GCC 12 sees ghosts in <regex> when it is instrumented
+                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # GCC 12 sees ghosts in <regex> when it is instrumented
   target_link_options(octavo_host_options INTERFACE -fsanitize=${OCTAVO_SANITIZE})
 endif()
 target_include_directories(octavo_host_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/tests/model/live)

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/mutation/campaign.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <fstream>
 #include <mutex>
 #include <optional>
@@ -34,18 +37,26 @@ std::string escaped(const std::string& name) {
   return out;
 }
 
+/// A time limit is one of processor time, so that a busy machine kills no mutant. What sleeps for ever is ended after `k_longest`.
+constexpr auto k_longest = 60min;
+
 /// `env` sets what the run time reads. Address space beyond what any simulated machine needs is refused; the run time watches what
 /// is resident.
-tool::Captured run_test(const Options& options, const TestCase& test, int mutant, const std::string& reached, std::chrono::milliseconds limit) {
+tool::Captured run_test(const Options& options, const TestCase& test, int mutant, const std::string& reached, std::chrono::seconds limit) {
   std::vector<std::string> argv{"env", "OCTAVO_MUTANT=" + std::to_string(mutant), "OCTAVO_MUTANT_MEMORY=" + std::to_string(options.memory_mib),
                                 "RC_PARAMS=noshrink=1 seed=" + std::to_string(options.seed) + " max_success=" + std::to_string(options.cases)};
   if (!reached.empty()) argv.push_back("OCTAVO_MUTANT_REACHED=" + reached);
-  argv.insert(argv.end(), {"prlimit", "--as=274877906944", "--core=0", test.executable, escaped(test.name), "--abort"});
-  return capture(argv, limit);
+  const std::string cpu = "--cpu=" + std::to_string(limit.count());
+  argv.insert(argv.end(), {"prlimit", "--as=274877906944", "--core=0", cpu, test.executable, escaped(test.name), "--abort"});
+  return capture(argv, k_longest);
 }
 
-std::chrono::milliseconds since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+/// What all children that have ended have used of a processor.
+std::chrono::milliseconds used_by_children() {
+  rusage usage{};
+  getrusage(RUSAGE_CHILDREN, &usage);
+  const auto of = [](const timeval& time) { return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec); };
+  return std::chrono::duration_cast<std::chrono::milliseconds>(of(usage.ru_utime) + of(usage.ru_stime));
 }
 
 Verdict judge(const Options& options, const std::vector<TestCase>& tests, const Site& site) {
@@ -53,11 +64,13 @@ Verdict judge(const Options& options, const std::vector<TestCase>& tests, const 
   for (const TestCase& test : tests) {
     if (!test.reaches[static_cast<std::size_t>(site.id)]) continue;
     verdict.fate = Fate::survived;
-    // An endless loop has no other sign than time. What takes this long for a reason would be a failure, too.
-    const auto ended = run_test(options, test, site.id, "", 10s + 10 * test.took);
+    // An endless loop has no other sign than time. What takes this long for a reason would be a failure, too. At the hard limit
+    // the kernel sends SIGKILL.
+    const auto ended = run_test(options, test, site.id, "", std::chrono::ceil<std::chrono::seconds>(5s + 10 * test.took));
+    const bool by_time = ended.timed_out || (ended.status.signalled && (ended.status.code == SIGXCPU || ended.status.code == SIGKILL));
     if (!ended.timed_out && ended.status.is_success()) continue;
     verdict.test = test.name;
-    verdict.fate = ended.timed_out                                                      ? Fate::time_limit
+    verdict.fate = by_time                                                              ? Fate::time_limit
                    : !ended.status.signalled && ended.status.code == k_status_memory ? Fate::memory_limit
                                                                                       : Fate::killed;
     return verdict;
@@ -93,9 +106,9 @@ std::vector<TestCase> measure(const Options& options, const std::function<void(s
     progress(i, tests.size());
     TestCase& test = tests[i];
     std::ofstream(reached).flush();
-    const auto begin = std::chrono::steady_clock::now();
+    const auto before_it = used_by_children();
     const auto ended = run_test(options, test, 0, reached, 20min);
-    test.took = since(begin);
+    test.took = used_by_children() - before_it;
     if (ended.timed_out || !ended.status.is_success()) {
       throw std::runtime_error("'" + test.name + "' fails without any mutant (" + ended.status.describe() + "):\n" + ended.output);
     }

@@ -14,7 +14,7 @@ namespace octavo::mutation {
 struct TestCase {
   std::string executable;
   std::string name;
-  std::chrono::milliseconds took{0};
+  std::chrono::milliseconds took{0};  ///< of a processor's time: others may be using the machine
   std::vector<bool> reaches;  ///< by mutant's number
 };
 

@@ -2,5 +2,6 @@
 // Linked with -N into one segment that is writable and executable, so that the check has something to find.
 int counter = 1;
 extern "C" [[noreturn]] void _start() {
-  for (;;) ++*static_cast<volatile int*>(&counter);
+  volatile int& seen = counter;
+  for (;;) seen = seen + 1;
 }

@@ -158,15 +158,15 @@ TEST_CASE("HLT with interrupts off is the end of a guest that nothing can wake")
 }
 
 TEST_CASE("IN changes as much of RAX as the instruction does") {
-  const auto [size, expected] = GENERATE(std::pair<u8, u64>{u8{1}, 0x11223344556677AA}, std::pair<u8, u64>{u8{2}, 0x112233445566BBAA},
-                                         std::pair<u8, u64>{u8{4}, 0xDDCCBBAA});
+  const auto sized = GENERATE(std::pair<u8, u64>{u8{1}, 0x11223344556677AA}, std::pair<u8, u64>{u8{2}, 0x112233445566BBAA},
+                              std::pair<u8, u64>{u8{4}, 0xDDCCBBAA});
   Fixture f;
   f.context.regs[Gpr::rax] = 0x1122334455667788;
   f.environment.port_value = 0xDDCCBBAA;
-  f.play(ExitKind::port_io, [size = size](arch::Exit& exit) { exit.io = {.port = 0x80, .size = size, .is_in = true}; exit.next_rip = 0x1001; });
+  f.play(ExitKind::port_io, [&](arch::Exit& exit) { exit.io = {.port = 0x80, .size = sized.first, .is_in = true}; exit.next_rip = 0x1001; });
   f.play(ExitKind::interrupt);
   CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
-  CHECK(f.context.regs[Gpr::rax] == expected);
+  CHECK(f.context.regs[Gpr::rax] == sized.second);
   CHECK(f.context.regs.rip == 0x1001);
 }
 
