@@ -36,7 +36,7 @@ class Population {
   Backing backing_;
 };
 
-/// The same in one go, and all or nothing.
+/// The same in one go, and all or nothing: when it fails, what was backed is taken away again, and a processor that runs meanwhile may have used it.
 [[nodiscard]] Result<Backing> populate_ram(P2m& p2m, mm::Machine& machine, Gfn first, u64 count);
 
 /// Copies bytes between the hypervisor and guest memory. Writing ignores ram_ro: it is the hypervisor's way to fill a ROM.

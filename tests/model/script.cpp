@@ -52,6 +52,10 @@ const MemoryScript::Operation MemoryScript::k_operations[] = {
     {"Pod::promote", &MemoryScript::pod_promote, false, true},
     {"P2m::abort_move", &MemoryScript::pod_abort_move, false, true},
     {"P2m::abort_move", &MemoryScript::pod_abort_move, false, true},
+    {"advance", &MemoryScript::advance, false, true},
+    {"tidy", &MemoryScript::tidy, false, true},
+    {"tidy", &MemoryScript::tidy, false, true},
+    {"tidy", &MemoryScript::tidy, false, true},
 };
 
 namespace {

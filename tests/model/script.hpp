@@ -119,6 +119,8 @@ class MemoryScript {
   void sweep(Arguments&);
   void pod_promote(Arguments&);
   void pod_abort_move(Arguments&);
+  void advance(Arguments&);
+  void tidy(Arguments&);
 
   void must(bool holds, const char* what, std::source_location where = std::source_location::current()) const;
   /// Where a promotion may find something: mostly where leaves have been cut.
@@ -148,6 +150,8 @@ class MemoryScript {
   void move_begins(u64 gfn, Order order, std::optional<u64> to);
   /// The oracle as it was before the move began.
   Move move_ends();
+  /// Finds the move that the pod itself has begun, gone on with or ended since the oracle last knew; true when it is another one, or has ended.
+  bool absorb_move();
   [[nodiscard]] u64 reclaimed() const;
   [[nodiscard]] std::optional<u64> reach(u64 gfn, bool write);
   void use(AdversarialTlb& tlb, u64 gfn, bool write);

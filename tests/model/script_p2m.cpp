@@ -104,7 +104,15 @@ void MemoryScript::back(Arguments& arguments) {
   if (!empty) return;  // its contract: a hole
   note("populate_ram", gfn, count, Type::ram_rw);
   const auto done = p2m::populate_ram(world_.p2m, world_.machine, Gfn{gfn}, count);
-  if (!done) return refused(done.error(), gfn, count, Type::ram_rw);
+  if (!done) {
+    if (other_.reached && oracle_.at(other_.gfn).type == Type::invalid) {  // it saw a part that was done, before that was taken away again
+      const auto folio = world_.machine.folio_at(Mfn{*other_.reached});
+      must(!folio || folio->owner != World::k_domain, "what was taken away is still the guest's");
+      forget_contents(*other_.reached, 1);
+      other_.reached.reset();
+    }
+    return refused(done.error(), gfn, count, Type::ram_rw);
+  }
   for (u64 i = 0; i < count;) {
     const p2m::Translation there = world_.p2m.lookup(Gfn{gfn + i});
     must(there.type == Type::ram_rw, "not backed");

@@ -214,6 +214,68 @@ void MemoryScript::pod_promote(Arguments& arguments) {
   worked();
 }
 
+bool MemoryScript::absorb_move() {
+  const u64 moving = world_.p2m.frames_in_transit();
+  if (move_) {
+    if (moving > 0) return false;
+    const Move move = move_ends();
+    const p2m::Translation there = world_.p2m.lookup(Gfn{move.gfn});
+    must(there.order == move.order, "no leaf of that order");
+    moved(move.gfn, move.order.frames(), there.mfn.value(), there.type);
+    return true;
+  }
+  // What is somewhere else, or on the way, is not where the oracle has it.
+  std::optional<Gfn> begun;
+  std::vector<std::pair<Gfn, p2m::Translation>> ended;
+  oracle_.each(0, guest_frames_, [&](u64 first, u64 end, GuestState state) {
+    for (u64 gfn = first; p2m::is_ram(state.type) && gfn < end;) {
+      const p2m::Translation there = world_.p2m.lookup(Gfn{gfn});
+      const Gfn base = Gfn{gfn}.align_down(there.order);
+      if (there.type == Type::transit && !begun) begun = Gfn{gfn};
+      else if (is_ram(there.type) && there.mfn.value() != state.mfn + (gfn - first)) ended.push_back({base, world_.p2m.lookup(base)});
+      gfn = std::min((base + there.order.frames()).value(), end);
+    }
+  });
+  if (moving > 0) {
+    must(begun.has_value(), "a move from nowhere");
+    move_begins(begun->value(), moving == k_2m ? k_order_2m : k_order_1g, std::nullopt);
+    return true;
+  }
+  must(!begun, "memory has been left on the way");
+  for (const auto& [base, there] : ended) must(base == ended[0].first && there.order > k_order_4k, "more than one move in one call");
+  if (!ended.empty()) moved(ended[0].first.value(), ended[0].second.order.frames(), ended[0].second.mfn.value(), ended[0].second.type);
+  return !ended.empty();
+}
+
+void MemoryScript::advance(Arguments& arguments) {
+  const u64 budget = arguments.draw.of<u64>({0, 1, 100, 600});
+  note("advance", move_ ? move_->gfn : 0, budget);
+  const bool was_moving = move_.has_value();
+  const u64 before = stores_;
+  pod_.advance(budget);
+  if (!was_moving) must(stores_ == before, "no move, and a store");
+  static_cast<void>(absorb_move());
+  if (was_moving && budget > 0) worked();
+}
+
+/// What a free CPU does: it chooses by itself.
+void MemoryScript::tidy(Arguments& arguments) {
+  const u64 budget = arguments.draw.of<u64>({1, 7, 100, 600, 5000});
+  note("tidy", move_ ? move_->gfn : 0, budget);
+  const pod::Accounts was = pod_.accounts();
+  const u64 stores = stores_;
+  const u64 before = reclaimed();
+  const bool did_something = pod_.tidy(budget);
+  if (!did_something) {
+    const pod::Accounts now = pod_.accounts();
+    must(stores_ == stores && now.cached() == was.cached() && now.pending == was.pending && now.in_transit == was.in_transit, "nothing to do, and something was done");
+    must(world_.p2m.frames_in_transit() == 0, "nothing to do, with a move under way");
+  }
+  absorb_reclaimed(reclaimed() - before);
+  static_cast<void>(absorb_move());
+  if (stores_ != stores) worked();
+}
+
 void MemoryScript::pod_abort_move(Arguments&) {
   note("P2m::abort_move", move_ ? move_->gfn : 0, 0);
   world_.p2m.abort_move();  // the target goes to the machine

@@ -18,10 +18,11 @@ constexpr u64 k_1g = 512 * 512;
 
 /// A p2m with one 2M leaf, whose entries and counts a test may spoil.
 struct Spoilt : World {
-  Spoilt() : World(Paging::npt, u64{1} << 30) { mfn = mapped_folio(Gfn{k_2m}, k_order_2m); }
+  Spoilt() : World(GENERATE(Paging::npt, Paging::ept), u64{1} << 30) { mfn = mapped_folio(Gfn{k_2m}, k_order_2m); }
   [[nodiscard]] u64& entry(Gfn gfn, unsigned level) { return *reinterpret_cast<u64*>(simulated.at(Hpa{walk(gfn).entry_address[level]})); }
   [[nodiscard]] u64 leaf(Mfn at, unsigned level, Type type = Type::ram_rw) const {
-    return p2m::k_npt.encode(p2m::Leaf{.mfn = at, .type = type}, level);
+    const p2m::Format& format = p2m.configuration().paging == Paging::npt ? p2m::k_npt : p2m::k_ept;
+    return format.encode(p2m::Leaf{.mfn = at, .type = type}, level);
   }
   [[nodiscard]] p2m::AuditReport with(u64& what, u64 value) const {
     const u64 good = std::exchange(what, value);

@@ -17,7 +17,7 @@ constexpr u64 k_1g = 512 * 512;
 }  // namespace
 
 TEST_CASE("P1: a configuration that makes no sense is refused, and reserves nothing") {
-  World world(Paging::npt, u64{1} << 28);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 28);
   const p2m::Configuration good{.domain = DomainId{9}, .table_frames = 8};
   const std::function<void(p2m::Configuration&)> mistakes[] = {
       [](p2m::Configuration& c) { c.domain = DomainId::hypervisor; },
@@ -46,7 +46,7 @@ TEST_CASE("P1: a configuration that makes no sense is refused, and reserves noth
 }
 
 TEST_CASE("P1: five levels, no 1G and no 2M leaves are configurations like any other") {
-  World world(Paging::npt, u64{1} << 28);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 28);
   p2m::P2m p2m;
   REQUIRE(p2m.initialize(world.machine, {.domain = DomainId{9}, .paging = Paging::ept, .orders = {k_order_4k, k_order_2m}, .table_frames = 8, .levels = 5}));
   CHECK(p2m.limit() == Gfn{u64{1} << 45});
@@ -110,7 +110,7 @@ TEST_CASE("P2: one access covers another when it lacks nothing that the other ha
 }
 
 TEST_CASE("P16: a p2m that is made again counts from zero") {
-  World world(Paging::npt, u64{4} << 30);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{4} << 30);
   p2m::P2m p2m;
   const p2m::Configuration configuration{.domain = DomainId{9}, .table_frames = 16};
   REQUIRE(p2m.initialize(world.machine, configuration));
@@ -129,7 +129,7 @@ TEST_CASE("P16: a p2m that is made again counts from zero") {
 
 TEST_CASE("P16: splits are counted by their cause, promotions by their order and by copying, collapses and flushes") {
   using p2m::SplitCause;
-  World world(Paging::npt, u64{4} << 30, 64);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{4} << 30, 64);
   const auto splits = [&](SplitCause cause) { return world.p2m.statistics().splits[static_cast<usize>(cause)]; };
   for (u64 i = 0; i < 4; ++i) static_cast<void>(world.mapped_folio(Gfn{i * k_2m}, k_order_2m));
   const auto frame = world.machine.allocate(k_order_4k, World::k_domain, mm::FrameKind::guest);

@@ -109,7 +109,7 @@ TEST_CASE("P13: an access at any moment of a change leaves its A bit, and a writ
 
 TEST_CASE("P13: memory that is taken out says that it was written, whatever the moment of the write") {
   for (int moment = 0;; ++moment) {
-    World world(Paging::npt, u64{64} << 20, 16);
+    World world(GENERATE(Paging::npt, Paging::ept), u64{64} << 20, 16);
     map_2m(world);
     bool wrote = false, came = false;
     {

@@ -95,7 +95,7 @@ TEST_CASE("P7: in place, 4K to 2M to 1G; folios are joined, A and D harvested af
 }
 
 TEST_CASE("P7: separate folios that happen to be contiguous are joined; a pin forbids it") {
-  World world(Paging::npt, u64{1} << 30);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 30);
   // One run of 2M, cut into single frames by mapping it that way.
   std::vector<mm::Folio> frames;
   for (u64 i = 0; i < k_2m; ++i) frames.push_back(*world.machine.allocate(k_order_4k, World::k_domain, mm::FrameKind::guest));
@@ -164,7 +164,7 @@ TEST_CASE("P7: by copying, in steps; the guest waits; contents, A and D come alo
 }
 
 TEST_CASE("P7: a pinned frame is not moved") {
-  World world(Paging::npt, u64{1} << 30);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 30);
   scatter(world, Gfn{0}, false);
   const auto pin = world.machine.reference(world.p2m.lookup(Gfn{17}).mfn, k_order_4k, World::k_domain, mm::FrameKind::guest);
   REQUIRE(pin);
@@ -178,7 +178,7 @@ TEST_CASE("P7: a pinned frame is not moved") {
 TEST_CASE("P15: teardown and unmapping in steps end in the same state from every budget") {
   u64 reference = 0;
   for (const u64 budget : {~u64{0}, u64{1}, u64{600}, u64{5000}}) {
-    World world(Paging::npt, u64{4} << 30, 1100);
+    World world(GENERATE(Paging::npt, Paging::ept), u64{4} << 30, 1100);
     REQUIRE(p2m::populate_ram(world.p2m, world.machine, Gfn{3}, k_1g + 3 * k_2m));
     REQUIRE(world.p2m.change_type(Gfn{600}, 1, Type::ram_rw, Type::ram_ro));
     Gfn gfn{0};
@@ -202,7 +202,7 @@ TEST_CASE("P15: teardown and unmapping in steps end in the same state from every
 }
 
 TEST_CASE("P15: a piece of an unmap sums the folio that it cuts a few times, not once for each leaf") {
-  World world(Paging::npt, u64{4} << 30, 600);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{4} << 30, 600);
   static_cast<void>(world.mapped_folio(Gfn{0}, k_order_1g));
   for (u64 gfn = 0; gfn < k_1g; gfn += k_2m) REQUIRE(world.p2m.change_type(Gfn{gfn}, 1, Type::ram_rw, Type::ram_ro));
   for (u64 gfn = 0; gfn < k_1g; gfn += k_2m) REQUIRE(world.p2m.change_type(Gfn{gfn}, 1, Type::ram_ro, Type::ram_rw));
@@ -217,7 +217,7 @@ TEST_CASE("P15: a piece of an unmap sums the folio that it cuts a few times, not
 
 TEST_CASE("P15: no step of a teardown depends on the size of the guest or of its pool") {
   constexpr u64 k_pool = 20'000, k_budget = 64, k_spread = 200;
-  World world(Paging::npt, u64{4} << 30, k_pool);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{4} << 30, k_pool);
   for (u64 i = 0; i < k_spread; ++i) static_cast<void>(world.mapped_folio(Gfn{i * k_1g}, k_order_4k));  // two tables each
   const u64 used = world.p2m.statistics().tables.used;
   CHECK(used > 2 * k_spread);
@@ -248,7 +248,7 @@ TEST_CASE("P15: unmapping in steps that fails has changed exactly what it says i
                       {false, 8, 4 * k_2m, Type::mmio_direct, Type::pod, Error::exists}};
   for (const Row& row : rows) {
     for (const u64 budget : {u64{1}, u64{513}, ~u64{0}}) {
-      World world(Paging::npt, u64{1} << 30, row.tables);
+      World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 30, row.tables);
       for (u64 i = 0; i < 5; ++i) {
         if (i == 3 && row.leaf == Type::mmio_direct) REQUIRE(world.p2m.set(Gfn{i * k_2m}, Mfn{1 << 20}, k_order_2m, row.leaf));
         else static_cast<void>(world.mapped_folio(Gfn{i * k_2m}, k_order_2m));
@@ -280,7 +280,7 @@ TEST_CASE("P15: unmapping in steps that fails has changed exactly what it says i
 
 TEST_CASE("P15: a folio with an alias goes as a whole, but not in steps that cut it") {
   for (const bool in_steps : {false, true}) {
-    World world(Paging::npt, u64{4} << 30);
+    World world(GENERATE(Paging::npt, Paging::ept), u64{4} << 30);
     {
       const auto folio = world.machine.allocate(k_order_1g, World::k_domain, mm::FrameKind::guest);
       REQUIRE(folio);
@@ -303,7 +303,7 @@ TEST_CASE("P15: a folio with an alias goes as a whole, but not in steps that cut
 }
 
 TEST_CASE("P15: unmapping in steps does not look into tables that are no longer there") {
-  World world(Paging::npt);
+  World world(GENERATE(Paging::npt, Paging::ept));
   world.p2m.destroy();
   {
     const mm::Mapping<u64> root(to_mfn(world.p2m.root()));
@@ -316,7 +316,7 @@ TEST_CASE("P15: unmapping in steps does not look into tables that are no longer 
 }
 
 TEST_CASE("P15: memory that was taken out is nobody's but the caller's") {
-  World world(Paging::npt);
+  World world(GENERATE(Paging::npt, Paging::ept));
   const Mfn mfn = world.mapped_folio(Gfn{0}, k_order_1g);
   REQUIRE(world.tlb0.access(world.root(), k_2m + 1, true));
   const u64 free = world.machine.statistics().free_frames();
@@ -337,7 +337,7 @@ TEST_CASE("P15: memory that was taken out is nobody's but the caller's") {
 }
 
 TEST_CASE("D5: what the hypervisor writes is noted, through splits and promotion") {
-  World world(Paging::npt);
+  World world(GENERATE(Paging::npt, Paging::ept));
   static_cast<void>(world.mapped_folio(Gfn{0}, k_order_2m));
   const u8 byte = 1;
   CHECK_FALSE(world.p2m.lookup(Gfn{3}).written);

@@ -158,7 +158,7 @@ TEST_CASE("F3, P11: unmapping a part of a folio frees exactly that part") {
 }
 
 TEST_CASE("F3: a part of a folio that somebody else refers to stays where it is: busy, and nothing changed") {
-  World world(Paging::npt);
+  World world(GENERATE(Paging::npt, Paging::ept));
   const Mfn mfn = world.mapped_folio(Gfn{0}, k_order_2m);
   {
     const auto pin = world.machine.reference(mfn + 9, k_order_4k, World::k_domain, mm::FrameKind::guest);
@@ -176,7 +176,7 @@ TEST_CASE("F3, P5: a reference that is taken in the middle of an operation makes
   for (const bool hole : {true, false}) {
     int failures = 0;
     for (int moment = 0;; ++moment) {
-      World world(Paging::npt, u64{1} << 30);
+      World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 30);
       static_cast<void>(world.mapped_folio(Gfn{0}, k_order_2m));
       const Mfn second = world.mapped_folio(Gfn{k_2m}, k_order_2m);
       auto fresh = world.machine.allocate(Order{10}, World::k_domain, mm::FrameKind::guest);
@@ -210,7 +210,7 @@ TEST_CASE("F3, P5: a reference that is taken in the middle of an operation makes
 }
 
 TEST_CASE("D9, P5: illegal input is an error and changes nothing") {
-  World world(Paging::npt, u64{1} << 30);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 30);
   const auto folio = world.machine.allocate(k_order_2m, World::k_domain, mm::FrameKind::guest);
   REQUIRE(folio);
   const Mfn mfn = folio->mfn();
@@ -265,7 +265,7 @@ TEST_CASE("P12: a listener hears of the range before the memory is anyone else's
 }
 
 TEST_CASE("F7: the pool of the computed size serves the all-4K worst case exactly") {
-  World world(Paging::npt, u64{1} << 30, 1);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 30, 1);
   const p2m::FrameRange ranges[] = {{Gfn{0}, 160}, {Gfn{256}, k_2m * 3 + 1}, {Gfn{4 * k_1g - 1}, 2}, {Gfn{u64{1} << 27}, 1}};
   const u64 tables = p2m::table_frames_for(ranges);
   p2m::P2m worst;
@@ -279,7 +279,7 @@ TEST_CASE("F7: the pool of the computed size serves the all-4K worst case exactl
 }
 
 TEST_CASE("P5: backing falls back from 1G to 2M to 4K and says so; without memory nothing is left behind") {
-  World world(Paging::npt, u64{3} << 30, 4096);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{3} << 30, 4096);
   // No whole gigabyte is left but one; 2M runs are.
   std::vector<mm::Folio> held;
   while (world.machine.statistics().free_blocks[18] > 1) held.push_back(*world.machine.allocate(k_order_1g, DomainId{1}, mm::FrameKind::hypervisor));
@@ -298,7 +298,7 @@ TEST_CASE("P5: backing falls back from 1G to 2M to 4K and says so; without memor
 }
 
 TEST_CASE("F5: the hypervisor's own reads and writes of guest memory cross pages and stop at holes") {
-  World world(Paging::npt, u64{1} << 28);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 28);
   REQUIRE(p2m::populate_ram(world.p2m, world.machine, Gfn{0}, 3));
   std::vector<u8> bytes(2 * k_page_size);
   for (usize i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<u8>(i * 7);
@@ -320,7 +320,7 @@ TEST_CASE("P5: with too few tables, for every such number, an operation fails an
   for (const auto& operation : cases) {
     int failures = 0;
     for (u64 spare = 0;; ++spare) {
-      World world(Paging::npt, u64{4} << 30, 3 + spare);  // root and the path to the first gigabyte's leaf
+      World world(GENERATE(Paging::npt, Paging::ept), u64{4} << 30, 3 + spare);  // root and the path to the first gigabyte's leaf
       static_cast<void>(world.mapped_folio(Gfn{0}, k_order_1g));
       const auto folio = world.machine.allocate(Order{11}, World::k_domain, mm::FrameKind::guest);
       REQUIRE(folio);

@@ -22,7 +22,7 @@ struct Operation {
 /// On a p2m whose first gigabyte is one leaf, with a folio of 4M at hand. Tables beside the three that are there at first.
 u64 fewest_tables(const Operation& operation, u64 setup_tables, const std::function<void(World&)>& prepare) {
   for (u64 spare = 0; spare < 40; ++spare) {
-    World world(Paging::npt, u64{3} << 30, setup_tables + spare);
+    World world(GENERATE(Paging::npt, Paging::ept), u64{3} << 30, setup_tables + spare);
     prepare(world);
     const auto folio = world.machine.allocate(Order{11}, World::k_domain, mm::FrameKind::guest);
     REQUIRE(folio);

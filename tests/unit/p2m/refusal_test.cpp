@@ -28,7 +28,7 @@ mm::Folio target_of(World& world, Order order = k_order_2m) {
 }  // namespace
 
 TEST_CASE("P5: the ends of the guest's and of the machine's numbers are exact") {
-  World world(Paging::npt, k_bytes);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes);
   const Gfn last{world.p2m.limit().value() - 1};
   CHECK(world.p2m.set_hole(last, 1, Type::pod));
   CHECK(world.p2m.set_hole(last, 2, Type::pod).error() == Error::out_of_range);
@@ -41,7 +41,7 @@ TEST_CASE("P5: the ends of the guest's and of the machine's numbers are exact") 
 }
 
 TEST_CASE("P5: an operation on a p2m that was never made is refused") {
-  World world(Paging::npt, k_bytes);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes);
   p2m::P2m none;
   CHECK(none.set_hole(Gfn{0}, 1, Type::invalid).error() == Error::invalid_argument);
   CHECK(none.lookup(Gfn{0}).type == Type::invalid);
@@ -52,7 +52,7 @@ TEST_CASE("P5: an operation on a p2m that was never made is refused") {
 }
 
 TEST_CASE("P5: memory is mapped only by its owner, only as memory, only in folios that hold it") {
-  World world(Paging::npt, k_bytes);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes);
   const auto foreign = world.machine.allocate(k_order_4k, DomainId{8}, mm::FrameKind::guest);
   const auto table = world.machine.allocate(k_order_4k, World::k_domain, mm::FrameKind::table);
   REQUIRE((foreign && table));
@@ -74,7 +74,7 @@ TEST_CASE("P5: memory is mapped only by its owner, only as memory, only in folio
 }
 
 TEST_CASE("P11: a range whose last part cannot be mapped leaves no reference behind") {
-  World world(Paging::npt, k_bytes);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes);
   const mm::Folio folio = target_of(world, Order{10});
   const u64 after = Order{10}.frames();
   for (const u64 first : {u64{0}, u64{3}, k_2m - 1}) {
@@ -86,7 +86,7 @@ TEST_CASE("P11: a range whose last part cannot be mapped leaves no reference beh
 }
 
 TEST_CASE("P1: an order that the domain may not have is unsupported") {
-  World world(Paging::npt, k_bytes, 16, {k_order_4k});
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 16, {k_order_4k});
   const mm::Folio folio = target_of(world);
   CHECK(world.p2m.set(Gfn{0}, folio.mfn(), k_order_2m, Type::ram_rw).error() == Error::unsupported);
   CHECK(world.p2m.promote(Gfn{0}, k_order_2m).error() == Error::unsupported);
@@ -94,7 +94,7 @@ TEST_CASE("P1: an order that the domain may not have is unsupported") {
 }
 
 TEST_CASE("P15: what cannot be taken out stays") {
-  World world(Paging::npt, k_bytes);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes);
   const Mfn mfn = world.mapped_folio(Gfn{0}, k_order_2m);
   REQUIRE(world.p2m.set(Gfn{k_2m}, Mfn{u64{1} << 30}, k_order_2m, Type::mmio_direct));
   const auto error_of = [&](Gfn gfn, Order order, Type hole) {
@@ -117,7 +117,7 @@ TEST_CASE("P15: what cannot be taken out stays") {
 }
 
 TEST_CASE("P7: what cannot be promoted stays as it is") {
-  World world(Paging::npt, k_bytes, 16);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 16);
   for (const Order order : {k_order_4k, Order{10}, k_order_512g}) CHECK(world.p2m.promote(Gfn{0}, order).error() == Error::unsupported);
   CHECK(world.p2m.promote(Gfn{1}, k_order_2m).error() == Error::misaligned);
   CHECK(world.p2m.promote(world.p2m.limit(), k_order_2m).error() == Error::out_of_range);
@@ -136,7 +136,7 @@ TEST_CASE("P7: what cannot be promoted stays as it is") {
 }
 
 TEST_CASE("P7: the type at which a promotion looks is the one that is pending, and the last leaf counts as the first does") {
-  World world(Paging::npt, k_bytes, 16);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 16);
   static_cast<void>(world.mapped_folio(Gfn{0}, k_order_2m));
   REQUIRE(world.p2m.change_type(Gfn{511}, 1, Type::ram_rw, Type::ram_ro));
   CHECK(world.p2m.promote(Gfn{0}, k_order_2m).error() == Error::not_found);
@@ -151,7 +151,7 @@ TEST_CASE("P7: the type at which a promotion looks is the one that is pending, a
 }
 
 TEST_CASE("P7: a move that cannot begin keeps its target, and nothing moves") {
-  World world(Paging::npt, k_bytes, 16);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 16);
   scatter(world, Gfn{0});
   const u64 guest = world.machine.statistics().frames[static_cast<usize>(mm::FrameKind::guest)];
   const auto error_of = [&](mm::Folio& target, Gfn gfn = Gfn{0}, Order order = k_order_2m) {
@@ -180,7 +180,7 @@ TEST_CASE("P7: a move that cannot begin keeps its target, and nothing moves") {
 }
 
 TEST_CASE("P7: while memory is on the move nothing else may change there, and everything beside it may") {
-  World world(Paging::npt, k_bytes, 16);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 16);
   scatter(world, Gfn{k_2m});
   static_cast<void>(world.mapped_folio(Gfn{0}, k_order_2m));
   static_cast<void>(world.mapped_folio(Gfn{2 * k_2m}, k_order_2m));
@@ -197,7 +197,7 @@ TEST_CASE("P7: while memory is on the move nothing else may change there, and ev
 }
 
 TEST_CASE("P7: a copy goes exactly as far as its budget") {
-  World world(Paging::npt, k_bytes, 16);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 16);
   scatter(world, Gfn{0});
   mm::Folio target = target_of(world);
   const Mfn mfn = target.mfn();
@@ -214,7 +214,7 @@ TEST_CASE("P7: a copy goes exactly as far as its budget") {
 }
 
 TEST_CASE("P7: 2M leaves of one gigabyte are copied whole") {
-  World world(Paging::npt, u64{4} << 30, 16);
+  World world(GENERATE(Paging::npt, Paging::ept), u64{4} << 30, 16);
   for (u64 i = 0; i < k_2m; ++i) static_cast<void>(world.mapped_folio(Gfn{(i ^ 1) * k_2m}, k_order_2m));
   const u64 places[] = {0, 1, k_2m + 511, k_1g - 1};
   for (const u64 at : places) *reinterpret_cast<u64*>(world.simulated.at(to_hpa(world.p2m.lookup(Gfn{at}).mfn) + 16)) = at + 1;
@@ -230,7 +230,7 @@ TEST_CASE("P7: 2M leaves of one gigabyte are copied whole") {
 }
 
 TEST_CASE("P8: a change of types refuses what is no change of memory") {
-  World world(Paging::npt, k_bytes);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes);
   static_cast<void>(world.mapped_folio(Gfn{0}, k_order_4k));
   CHECK(world.p2m.change_type(Gfn{0}, 1, Type::ram_rw, Type::ram_rw).error() == Error::invalid_argument);
   CHECK(world.p2m.change_type(Gfn{0}, 1, Type::pod, Type::ram_rw).error() == Error::invalid_argument);
@@ -244,7 +244,7 @@ TEST_CASE("P8: a change of types refuses what is no change of memory") {
 }
 
 TEST_CASE("F5: reads and writes reach the last byte of guest memory and not the next") {
-  World world(Paging::npt, k_bytes, 64);
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 64);
   const u64 end = world.p2m.limit().value() * k_page_size;
   REQUIRE(p2m::populate_ram(world.p2m, world.machine, Gfn{world.p2m.limit().value() - 1}, 1));
   REQUIRE(p2m::populate_ram(world.p2m, world.machine, Gfn{0}, 1));
@@ -262,7 +262,7 @@ TEST_CASE("F5: reads and writes reach the last byte of guest memory and not the 
 }
 
 TEST_CASE("D5: a write of the hypervisor marks the pages that it touches, and no other") {
-  World world(Paging::npt, k_bytes, 64, {k_order_4k});
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 64, {k_order_4k});
   REQUIRE(p2m::populate_ram(world.p2m, world.machine, Gfn{0}, 5));
   const std::vector<u8> bytes(k_page_size, 1);
   REQUIRE(p2m::write_guest(world.p2m, Gpa{k_page_size + 1}, bytes));

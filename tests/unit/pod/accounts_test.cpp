@@ -15,7 +15,7 @@ constexpr u64 k_1g = 512 * 512;
 }  // namespace
 
 TEST_CASE("D8: a claim beyond the maximum, a second one and one that the machine cannot serve are refused") {
-  World world(p2m::Paging::npt, u64{1} << 28);
+  World world(GENERATE(p2m::Paging::npt, p2m::Paging::ept), u64{1} << 28);
   pod::Pod pod(world.p2m);
   CHECK(pod.initialize(world.machine, 11, 10).error() == Error::invalid_argument);
   REQUIRE(pod.initialize(world.machine, 10, 10));
@@ -131,7 +131,7 @@ TEST_CASE("D4: what comes back while as much or more is pending goes to the mach
 }
 
 TEST_CASE("D1: only a folio that is all the caller's gets into the cache") {
-  World world(p2m::Paging::npt);
+  World world(GENERATE(p2m::Paging::npt, p2m::Paging::ept));
   pod::Cache cache;
   cache.attach(world.machine, World::k_domain);
   auto folio = world.machine.allocate(k_order_2m, World::k_domain, mm::FrameKind::guest);
@@ -154,7 +154,7 @@ TEST_CASE("D1: only a folio that is all the caller's gets into the cache") {
 }
 
 TEST_CASE("D1: the cache gives the largest runs back first, and breaks one only for the rest") {
-  World world(p2m::Paging::npt);
+  World world(GENERATE(p2m::Paging::npt, p2m::Paging::ept));
   pod::Cache cache;
   cache.attach(world.machine, World::k_domain);
   for (const Order order : {k_order_2m, Order{3}, Order{11}}) {
@@ -172,7 +172,7 @@ TEST_CASE("D1: the cache gives the largest runs back first, and breaks one only 
 }
 
 TEST_CASE("D1: runs of two domains that lie side by side do not merge") {
-  World world(p2m::Paging::npt);
+  World world(GENERATE(p2m::Paging::npt, p2m::Paging::ept));
   constexpr DomainId k_second{4};
   pod::Cache first, second;
   first.attach(world.machine, World::k_domain);

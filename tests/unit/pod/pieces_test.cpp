@@ -14,7 +14,7 @@ constexpr u64 k_2m = 512;
 constexpr u64 k_1g = 512 * 512;
 
 struct PodWorld : World {
-  PodWorld(u64 target, u64 maximum, mm::Contents contents) : World(p2m::Paging::npt, u64{4} << 30, 4096), pod(p2m) {
+  PodWorld(u64 target, u64 maximum, mm::Contents contents) : World(GENERATE(p2m::Paging::npt, p2m::Paging::ept), u64{4} << 30, 4096), pod(p2m) {
     if (contents == mm::Contents::any) {  // all of the machine's memory is used once, so that it has to be made zero
       std::vector<mm::Folio> all;
       while (auto folio = machine.allocate(k_order_2m, DomainId::hypervisor, mm::FrameKind::hypervisor, mm::Contents::any)) all.push_back(std::move(*folio));

@@ -8,7 +8,7 @@ namespace octavo::model {
 
 struct Believer : World {
   Believer(u64 target, u64 maximum, u64 tables = 64, p2m::OrderSet orders = p2m::k_all_orders, u64 bytes = u64{4} << 30)
-      : World(p2m::Paging::npt, bytes, tables, orders), pod(p2m) {
+      : World(GENERATE(p2m::Paging::npt, p2m::Paging::ept), bytes, tables, orders), pod(p2m) {
     REQUIRE(pod.initialize(machine, target, maximum));
     REQUIRE(pod.add_entries(Gfn{0}, maximum));
     simulated.flushes = 0;

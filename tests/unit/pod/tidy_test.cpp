@@ -15,7 +15,7 @@ constexpr u64 k_2m = 512;
 constexpr u64 k_1g = 512 * 512;
 
 struct TidyWorld : World {
-  TidyWorld(u64 target, u64 maximum) : World(p2m::Paging::npt, u64{8} << 30, 4096), pod(p2m) {
+  TidyWorld(u64 target, u64 maximum) : World(GENERATE(p2m::Paging::npt, p2m::Paging::ept), u64{8} << 30, 4096), pod(p2m) {
     REQUIRE(pod.initialize(machine, target, maximum));
     REQUIRE(pod.add_entries(Gfn{0}, maximum));
   }
