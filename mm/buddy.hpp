@@ -35,7 +35,7 @@ class Buddy {
 
   [[nodiscard]] const std::array<u64, k_orders>& blocks() const { return blocks_; }
   [[nodiscard]] u64 frames(FrameKind kind) const { return kind == clean_ ? clean_frames_ : kind == dirty_ ? dirty_frames_ : 0; }
-  [[nodiscard]] u64 frames() const { return clean_ == dirty_ ? clean_frames_ : clean_frames_ + dirty_frames_; }
+  [[nodiscard]] u64 frames() const { return clean_frames_ + dirty_frames_; }
 
  private:
   struct List {
@@ -53,6 +53,6 @@ class Buddy {
   u32 nonempty_ = 0;  ///< bit n: lists_[n] has a block
   std::array<List, k_orders> lists_{};
   std::array<u64, k_orders> blocks_{};
-  u64 clean_frames_ = 0, dirty_frames_ = 0;
+  u64 clean_frames_ = 0, dirty_frames_ = 0;  ///< all are clean when there is one kind
 };
 }  // namespace octavo::mm

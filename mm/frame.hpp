@@ -45,7 +45,6 @@ class FrameState {
   [[nodiscard]] constexpr DomainId owner() const { return static_cast<DomainId>(raw_ >> 48); }
 
   [[nodiscard]] constexpr bool is_head() const { return kind() != FrameKind::none; }
-  [[nodiscard]] constexpr bool is_free() const { return kind() == FrameKind::free_clean || kind() == FrameKind::free_dirty; }
   /// The same word with other references; the caller knows that n fits.
   [[nodiscard]] constexpr FrameState with_references(u32 n) const {
     return FrameState{(raw_ & ~u64{k_max_references}) | n};

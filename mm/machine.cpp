@@ -119,7 +119,7 @@ void Machine::drop(Mfn mfn, u32 n) {
   if (frame == nullptr) arch::panic("mm: a reference to a frame that is no folio");
   FrameState state = frame->state();
   do {
-    if (state.is_free() || state.references() < n) arch::panic("mm: more references dropped than there are");
+    if (state.references() < n) arch::panic("mm: more references dropped than there are");
   } while (!frame->change_state(state, state.with_references(state.references() - n)));
   if (state.references() != n) return;
   // The last reference: reference() refuses a count of zero, so the folio is ours alone from here.

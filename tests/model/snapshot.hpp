@@ -17,7 +17,8 @@ class Snapshot {
     for (u64 mfn = 0; mfn < world.simulated.frames(); ++mfn) {
       const mm::Frame* frame = world.machine.table().find(Mfn{mfn});
       const mm::FrameState state = frame->state();
-      if (state.is_head() && !state.is_free() && state.kind() != mm::FrameKind::table) records_.push_back({mfn, state.raw(), 0});
+      const bool is_used = state.is_head() && state.kind() != mm::FrameKind::free_clean && state.kind() != mm::FrameKind::free_dirty;
+      if (is_used && state.kind() != mm::FrameKind::table) records_.push_back({mfn, state.raw(), 0});
     }
     add_table(world, world.root(), 3);
     p2m::Statistics p2m = world.p2m.statistics();

@@ -308,3 +308,13 @@ TEST_CASE("F3: a count takes references up to its very limit") {
   CHECK(world.machine.folio_at(mfn)->references == mm::FrameState::k_max_references);
   CHECK(world.machine.reference(mfn, k_order_4k, k_domain, FrameKind::guest).error() == Error::overflow);
 }
+
+TEST_CASE("F2: the table may begin where one range ends and the next begins") {
+  model::SimulatedMachine simulated{64 * k_mib};
+  const arch::MemoryRange ram[] = {{Hpa{0}, 64 * k_mib}};
+  const arch::MemoryRange free[] = {{Hpa{k_mib}, 65536}, {Hpa{k_mib + 65536}, 63 * k_mib - 65536}};
+  mm::Machine machine;
+  REQUIRE(machine.initialize(ram, free, mm::Contents::zero));
+  CHECK_FALSE(machine.folio_at(Mfn{(k_mib + 65536) >> k_page_shift}));  // the table's own
+  CHECK(machine.statistics().total_frames + machine.statistics().table_frames == (63 * k_mib) >> k_page_shift);
+}

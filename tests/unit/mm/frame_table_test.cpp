@@ -98,10 +98,29 @@ TEST_CASE("F2: a memory map may reach the very limits, and not beyond") {
 }
 
 TEST_CASE("F2: a table that is laid out again forgets what it was") {
+  const model::SimulatedMachine simulated{64 * k_mib};
   mm::FrameTable table;
   const std::vector<arch::MemoryRange> large{range(0, k_mib), range(32 * k_mib, 64 * k_mib)};
   const std::vector<arch::MemoryRange> small{range(0, k_mib)};
   REQUIRE(table.lay_out(large));
   REQUIRE(table.lay_out(small));
   CHECK(table.frames() == k_mib_frames);
+  table.place(Mfn{0});
+  CHECK(table.find(Mfn{k_mib_frames - 1}) != nullptr);
+  CHECK(table.find(Mfn{32 * k_mib_frames}) == nullptr);
+  CHECK(table.find(Mfn{64 * k_mib_frames - 1}) == nullptr);
+  const std::vector<arch::MemoryRange> other{range(2 * k_mib, 3 * k_mib)};
+  REQUIRE(table.lay_out(other));
+  CHECK(table.find(Mfn{0}) == nullptr);
+  CHECK(table.mfn_of(*table.find(Mfn{2 * k_mib_frames})) == Mfn{2 * k_mib_frames});
+}
+
+TEST_CASE("F1: where the table is placed, whatever lay there before, all frames are nobody's") {
+  const model::SimulatedMachine simulated{64 * k_mib};
+  __builtin_memset(simulated.at(Hpa{k_mib}), 0xA5, k_mib);
+  mm::FrameTable table;
+  const std::vector<arch::MemoryRange> ram{range(0, 64 * k_mib)};
+  REQUIRE(table.lay_out(ram));
+  table.place(Mfn{k_mib_frames});
+  for (u64 mfn = 0; mfn < table.frames(); ++mfn) REQUIRE_FALSE(table.find(Mfn{mfn})->state().is_head());
 }

@@ -205,6 +205,64 @@ TEST_CASE("P12: whoever frees waits for the readers that were there before, to t
   CHECK(waits == 2);
 }
 
+TEST_CASE("P12: a section that is entered inside of another does not make that one younger") {
+  Gathering world;
+  std::optional<mm::ReadSection> outer, inner;
+  arch::set_cpu_index(1);
+  outer.emplace();
+  arch::set_cpu_index(0);
+  int waits = 0;
+  world.simulated.on_relax = [&] {
+    arch::set_cpu_index(1);
+    if (++waits == 1) inner.emplace();
+    if (waits == 2) inner.reset();
+    if (waits == 3) outer.reset();
+    arch::set_cpu_index(0);
+  };
+  mm::ReadSection::wait_for_all();
+  CHECK(waits == 3);
+  outer.reset();
+}
+
+TEST_CASE("P12: nothing is freed before the readers of that time have gone, and every processor there is may be one") {
+  Gathering world;
+  const Mfn mfn = world.mapped();
+  world.gather.leaf(mfn, k_order_4k);
+  std::optional<mm::ReadSection> reader;
+  arch::set_cpu_index(3);
+  reader.emplace();
+  arch::set_cpu_index(0);
+  bool waited = false;
+  world.simulated.on_relax = [&] {
+    waited = true;
+    CHECK(world.is_guest(mfn));
+    arch::set_cpu_index(3);
+    reader.reset();
+    arch::set_cpu_index(0);
+  };
+  world.gather.complete();
+  CHECK(waited);
+  CHECK_FALSE(world.is_guest(mfn));
+}
+
+TEST_CASE("P12: as many processors as there can be") {
+  const model::SimulatedMachine simulated{64 * k_mib, arch::k_max_cpus};
+  mm::ReadSection::wait_for_all();
+  CHECK(arch::cpu_count() == arch::k_max_cpus);
+}
+
+TEST_CASE("P12: a leaf that continues the run of one that was flushed wants a flush of its own") {
+  Gathering world;
+  const Mfn first = world.mapped(Order{1});
+  world.gather.leaf(first, k_order_4k);
+  world.gather.flush();
+  world.gather.leaf(first + 1, k_order_4k);
+  CHECK_THROWS_AS(world.gather.free(), model::Panic);
+  world.gather.complete();
+  CHECK(world.told == 2);
+  CHECK_FALSE(world.is_guest(first));
+}
+
 TEST_CASE("P12: a reader that would wait for itself is told so") {
   Gathering world;
   const mm::ReadSection section;
