@@ -136,7 +136,7 @@ void start_other_cpus() {
   if (const auto page = trampoline_page()) start_secondary_cpus(*madt, *page);
   else log::warning("no page below 1 MiB is free, so the other CPUs cannot be started");
   flush_tag(TlbTag::none, low_bits(cpu_count()));  // comes back when all have answered
-  log::info("{} of {} CPUs are up and answer flush requests", cpu_count(), madt->cpu_count);
+  log::info("{} of {} CPUs are up and answer flush requests ({})", cpu_count(), madt->cpu_count, local_apic::is_x2apic() ? "x2APIC" : "xAPIC");
   if (madt->cpus_ignored != 0) log::warning("{} CPUs more than Octavo can use are left alone", madt->cpus_ignored);
 }
 
@@ -164,8 +164,8 @@ void choose_virtualization() {
   map_screen();
   start_interrupts();
   start_clock();
-  choose_virtualization();
   start_other_cpus();
+  choose_virtualization();
   keep_boot_memory();
   domain::main(information());
 }

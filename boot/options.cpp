@@ -2,6 +2,7 @@
 #include "boot/options.hpp"
 
 #include "arch/x86/console.hpp"
+#include "arch/x86/local_apic.hpp"
 #include "arch/x86/parse/command_line.hpp"
 #include "arch/x86/power.hpp"
 #include "lib/log.hpp"
@@ -45,11 +46,19 @@ bool apply_loglevel(std::string_view value) {
   return false;
 }
 
+/// Firmware switches by itself only where there are ids beyond 254.
+bool apply_x2apic(std::string_view value) {
+  if (value != "on" && value != "firmware") return false;
+  if (value == "on") arch::local_apic::want_x2apic();
+  return true;
+}
+
 constexpr Option k_options[] = {
     {"channel", "com2 or none", apply_channel},
     {"console", "serial, screen or both", apply_console},
     {"exit", "qemu", apply_exit},
     {"loglevel", "error, warning, info or debug", apply_loglevel},
+    {"x2apic", "firmware or on", apply_x2apic},
 };
 
 void apply(const arch::CommandLineWord& word) {

@@ -199,8 +199,8 @@ class P2m final : private mm::Gather::Client {
   /// Copies up to `budget` frames; Error::again until the new leaf is linked; not_found when there is no move. The old folios go to
   /// `sink`, else they lose their references.
   [[nodiscard]] Result<void> continue_move(u64 budget, FolioSink* sink = nullptr);
-  /// Back to where it was before begin_move.
-  void abort_move();
+  /// Back to where it was before begin_move. The target, written to in part, goes to the sink, or to the machine.
+  void abort_move(FolioSink* sink = nullptr);
   [[nodiscard]] u64 frames_in_transit() const;
   /// A table whose 512 entries have all become leaves of memory, by the tables' own counts (P7); each is told once. When more came together
   /// than are noted, the tables are gone through from here on instead, at most `budget` of them a call: then `again` says that there may be more.

@@ -151,7 +151,7 @@ Result<void> P2m::continue_move(u64 budget, FolioSink* sink) {
   return {};
 }
 
-void P2m::abort_move() {
+void P2m::abort_move(FolioSink* sink) {
   LockGuard guard(lock_);
   if (!moving_) return;
   const unsigned level = level_of_order(move_.order) - 1;
@@ -159,7 +159,8 @@ void P2m::abort_move() {
   static_cast<void>(replace(slot, format_->encode(TableLink{.table = move_.table, .accessed = true})));
   const Table below(move_.table);
   for (unsigned i = 0; i < k_entries; ++i) account(below, below.load(i), level, +1);
-  move_.target.reset();
+  mm::Folio target = std::move(move_.target);
+  if (sink != nullptr) sink->take(std::move(target));
   moving_ = false;
 }
 

@@ -26,9 +26,9 @@ Result<void> Pod::initialize(mm::Machine& machine, u64 target, u64 maximum) {
 }
 
 bool Pod::destroy_some(u64 budget) {
-  p2m_.abort_move();
   LockGuard guard(lock_);
   if (machine_ == nullptr) return true;
+  p2m_.abort_move(this);
   change_ = {};
   for (soiled_done_ = 0; soiled_ != mm::k_no_frame && budget > 0; --budget) take_soiled().reset();
   cache_.give_back(cache_.frames(), budget);
@@ -261,6 +261,11 @@ Result<void> Pod::promote_locked(Gfn gfn, Order order, u64 budget) {
 void Pod::advance(u64 budget) {
   LockGuard guard(lock_);
   static_cast<void>(p2m_.continue_move(budget, this));
+}
+
+void Pod::abort_promotion() {
+  LockGuard guard(lock_);
+  p2m_.abort_move(this);
 }
 
 bool Pod::tidy(u64 budget) {

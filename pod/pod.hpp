@@ -85,6 +85,8 @@ class Pod final : private p2m::FolioSink {
 
   /// Copies up to `budget` frames of a promotion that is under way, if one is.
   void advance(u64 budget);
+  /// Gives it up: the memory is where it was, and what it was to be copied into goes back where it came from.
+  void abort_promotion();
   /// For a CPU that has nothing else to do: about `budget` frames, tables or looks of what is worth it: promotions, and zero memory while
   /// something is pending. False when there is nothing.
   [[nodiscard]] bool tidy(u64 budget);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/local_apic.hpp"
 
+#include "arch/x86/cpu_features.hpp"
 #include "arch/x86/paging.hpp"
 #include "arch/x86/platform.hpp"
 #include "arch/x86/registers.hpp"
@@ -20,6 +21,7 @@ constexpr u32 k_command_nmi = 4 << 8, k_command_init = 5 << 8, k_command_startup
 constexpr u64 k_base_enable = 1 << 11, k_base_x2apic = 1 << 10;
 
 constinit Mode mode = Mode::absent;
+constinit bool x2apic_wanted = false;
 constinit volatile u8* registers = nullptr;
 
 u32 read(Register reg) {
@@ -44,9 +46,10 @@ void send_command(u32 apic_id, u32 command) {
 }
 }  // namespace
 
+void want_x2apic() { x2apic_wanted = true; }
+
 void initialize(Hpa base) {
-  const u64 value = read_msr(Msr::apic_base);
-  const bool is_x2apic = (value & k_base_x2apic) != 0;
+  const bool is_x2apic = (read_msr(Msr::apic_base) & k_base_x2apic) != 0 || (x2apic_wanted && features().x2apic);
   if (!is_x2apic) registers = static_cast<volatile u8*>(map_mmio(base, k_page_size, Caching::uncached));
   mode = is_x2apic ? Mode::msr : Mode::memory;
 }
@@ -64,6 +67,8 @@ void enable() {
   write(Register::timer_divide, k_divide_by_1);
   write(Register::spurious, k_software_enable | static_cast<u32>(Vector::spurious));
 }
+
+bool is_x2apic() { return mode == Mode::msr; }
 
 u32 id() {
   const u32 value = read(Register::id);

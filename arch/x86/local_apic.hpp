@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The local interrupt controller of each CPU (Intel SDM vol. 3, chapter 10): xAPIC registers in memory, or x2APIC MSRs when
-// the firmware has already switched to them. Every call acts on the calling CPU; before initialize() all are silent no-ops, so a panic
+// the firmware has already switched to them, or the operator wants them. Every call acts on the calling CPU; before initialize() all are silent no-ops, so a panic
 // can come at any time.
 #pragma once
 #include "arch/x86/interrupts.hpp"
@@ -8,8 +8,11 @@
 
 namespace octavo::arch::local_apic {
 
-/// The boot CPU, once: finds out the mode and maps the registers.
+/// Before initialize(): x2APIC even if the firmware has left the processor in xAPIC mode; without effect on one that has none.
+void want_x2apic();
+/// The boot CPU, once: decides on the mode, the same for all CPUs, and maps the registers.
 void initialize(Hpa base);
+[[nodiscard]] bool is_x2apic();
 /// Each CPU: on, everything masked but what is set later, spurious vector set.
 void enable();
 

@@ -118,7 +118,7 @@ class MemoryScript {
   void decrease(Arguments&);
   void sweep(Arguments&);
   void pod_promote(Arguments&);
-  void pod_abort_move(Arguments&);
+  void abort_promotion(Arguments&);
   void advance(Arguments&);
   void tidy(Arguments&);
 

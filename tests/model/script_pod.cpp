@@ -147,8 +147,9 @@ void MemoryScript::set_target(Arguments& arguments) {
   }
   const pod::Accounts after = pod_.accounts();
   if (!reply) {
-    // What had been missing to the old target may have been found on the way.
-    must(after.target == was.target && after.held() >= before && after.held() <= std::max(before, was.target), "a target that was refused changed something");
+    // What had been missing to the old target may have been found on the way, and what was pending already may have gone.
+    const u64 may_go = std::min(was.cached(), was.pending);
+    must(after.target == was.target && after.held() + may_go >= before && after.held() <= std::max(before, was.target), "a target that was refused changed something");
     held_ = static_cast<i64>(after.held()) - static_cast<i64>(after.pending);
     return must(reply.error() == (target > guest_frames_ ? Error::invalid_argument : Error::out_of_memory), "refused");
   }
@@ -276,11 +277,10 @@ void MemoryScript::tidy(Arguments& arguments) {
   if (stores_ != stores) worked();
 }
 
-void MemoryScript::pod_abort_move(Arguments&) {
-  note("P2m::abort_move", move_ ? move_->gfn : 0, 0);
-  world_.p2m.abort_move();  // the target goes to the machine
+void MemoryScript::abort_promotion(Arguments&) {
+  note("abort_promotion", move_ ? move_->gfn : 0, 0);
+  pod_.abort_promotion();
   if (!move_) return;
-  held_ -= static_cast<i64>(move_->order.frames());
   static_cast<void>(move_ends());
   worked();
 }

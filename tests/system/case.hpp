@@ -67,6 +67,7 @@ void add_guest_cases(std::vector<Case>& cases, const std::filesystem::path& buil
 void add_image_cases(std::vector<Case>& cases);    ///< L4: bad domain images beside a good one
 void add_linux_cases(std::vector<Case>& cases);    ///< L4: Debian's kernel
 void add_channel_cases(std::vector<Case>& cases);  ///< L4: the operator channel
+void add_bochs_cases(std::vector<Case>& cases);    ///< L2 to L4 in another emulator
 void add_memory_cases(std::vector<Case>& cases);   ///< L4: populate on demand, 1G leaves, rounds of birth and end
 
 [[noreturn]] void fail_case(std::string sentence);

@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   std::vector<int> layers{2, 3, 4};
   unsigned jobs = 2;
   bool list = false;
-  CLI::App app{"Octavo's system tests: whole machines in QEMU", "octavo-system-test"};
+  CLI::App app{"Octavo's system tests: whole machines in QEMU and Bochs", "octavo-system-test"};
   app.add_flag("--list", list, "print the names and run nothing");
   app.add_option("--filter", filter, "only cases whose name contains TEXT");
   app.add_option("--layers", layers, "only these of 2, 3, 4")->delimiter(',');
@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
   add_linux_cases(cases);
   add_channel_cases(cases);
   add_memory_cases(cases);
+  add_bochs_cases(cases);
   std::erase_if(cases, [&](const Case& one) {
     return one.name.find(filter) == std::string::npos || std::find(layers.begin(), layers.end(), one.layer) == layers.end();
   });

@@ -54,7 +54,7 @@ void follow(Kind kind, Paging paging) {
   });
   if (std::getenv("OCTAVO_COUNT") != nullptr) for (const auto& [name, times] : effective) std::fprintf(stderr, "%8llu %s\n", static_cast<unsigned long long>(times), name.c_str());
   CHECK(passed);
-  // No operation is there for show; a short run may miss a rare one (the last: aborted moves of the pod).
+  // No operation is there for show; a short run may miss a rare one.
   if (effective["steps"] < 10 * k_steps) return;
   for (const std::string& name : MemoryScript::names(kind)) {
     INFO("never effective: " << name);

@@ -96,6 +96,33 @@ TEST_CASE("P7: scattered frames are copied into one folio, a few at a time, as s
   }
 }
 
+TEST_CASE("D4, D8: a promotion that is given up gives back what it was to be copied into, to the cache or to whom it was lent by") {
+  const auto lent = GENERATE(false, true);
+  TidyWorld world(2 * k_2m, 8 * k_2m);
+  for (u64 gfn = 0; gfn < 2 * k_2m; ++gfn) world.write(gfn, gfn + 1);
+  REQUIRE(world.pod.decrease(Gfn{0}, 2) == 2);  // taken again the second first: not to be joined in place
+  REQUIRE(world.pod.increase(Gfn{0}, 2) == 2);
+  world.write(1, 2);
+  world.write(0, 1);
+  if (!lent) REQUIRE(world.pod.set_target(3 * k_2m));
+  const pod::Accounts before = world.pod.accounts();
+  const u64 free = world.machine.statistics().free_frames();
+  CHECK(world.pod.promote(Gfn{0}, k_order_2m, 100).error() == Error::again);
+  CHECK(world.pod.accounts().pending == (lent ? k_2m : 0));
+  world.pod.abort_promotion();
+  CHECK(world.word(0) == 1);
+  CHECK(world.p2m.lookup(Gfn{0}).type == Type::ram_rw);
+  CHECK(world.pod.accounts().pending == 0);
+  CHECK(world.pod.accounts().held() == before.held());
+  CHECK(world.machine.statistics().free_frames() == free);
+  CHECK(world.check() == "");
+  world.tidy();  // all the same
+  CHECK(world.leaves(1) == 2);
+  for (u64 gfn = 0; gfn < 2 * k_2m; ++gfn) REQUIRE(world.word(gfn) == gfn + 1);
+  CHECK(world.pod.accounts().cached() == before.cached());
+  CHECK(world.pod.accounts().in_transit == 0);
+}
+
 TEST_CASE("P7: more candidates than are noted are found all the same") {
   constexpr u64 k_many = 100;
   TidyWorld world((k_many + 2) * k_2m, 200 * k_2m);
