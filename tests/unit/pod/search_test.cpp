@@ -75,3 +75,24 @@ TEST_CASE("D7: after a fault that the cache served, the next look is a whole one
   CHECK(world.type(5) == p2m::Type::pod);
   CHECK(world.problem() == "");
 }
+
+TEST_CASE("D7: memory has not run out as long as some that was given up is still to be zeroed") {
+  constexpr u64 k_1g = 512 * 512;
+  constexpr u64 k_gigabytes = 13;
+  Believer world(k_gigabytes * k_1g, (k_gigabytes + 1) * k_1g, 64, p2m::k_all_orders, u64{16} << 30);
+  for (u64 i = 0; i < k_gigabytes; ++i) world.write(i * k_1g, 1);
+  REQUIRE(world.p2m.change_type(Gfn{0}, k_gigabytes * k_1g, p2m::Type::ram_rw, p2m::Type::log_dirty));  // a look passes them by
+  const Gfn entry{k_gigabytes * k_1g};
+  REQUIRE(world.pod.populate(entry).error() == Error::again);
+  REQUIRE(*world.pod.decrease(Gfn{0}, k_gigabytes * k_1g) == k_gigabytes * k_1g);
+  REQUIRE(world.pod.set_target(k_1g)->pending == (k_gigabytes - 1) * k_1g);  // one is to stay
+  u64 faults = 0;
+  for (Result<void> populated = fail(Error::again); !populated; ++faults) {
+    REQUIRE(populated.error() == Error::again);
+    REQUIRE(faults < 10'000);
+    populated = world.pod.populate(entry);
+  }
+  CHECK(world.type(entry.value()) == p2m::Type::ram_rw);
+  CHECK(world.pod.accounts().pending == 0);
+  CHECK(world.problem() == "");
+}
