@@ -198,3 +198,72 @@ TEST_CASE("D1: runs of two domains that lie side by side do not merge") {
   CHECK(first.get(k_order_2m).error() == Error::out_of_memory);
   CHECK(world.machine.folio_at(head + 256)->owner == k_second);
 }
+
+TEST_CASE("D1: a cache that is cleared, or ends, has given everything back to the machine") {
+  World world(GENERATE(p2m::Paging::npt, p2m::Paging::ept));
+  const u64 free = world.machine.statistics().free_frames();
+  for (const bool is_cleared : {false, true}) {
+    pod::Cache cache;
+    cache.attach(world.machine, World::k_domain);
+    for (const Order order : {k_order_1g, k_order_2m, k_order_4k}) {
+      auto folio = world.machine.allocate(order, World::k_domain, mm::FrameKind::guest);
+      REQUIRE(folio);
+      REQUIRE(cache.add(*folio));
+    }
+    REQUIRE(world.machine.statistics().free_frames() == free - k_1g - k_2m - 1);
+    if (!is_cleared) continue;
+    cache.clear();
+    CHECK(cache.frames() == 0);
+    CHECK(world.machine.statistics().free_frames() == free);
+  }
+  CHECK(world.machine.statistics().free_frames() == free);
+}
+
+TEST_CASE("D1, P15: the cache gives back no more folios than it may") {
+  World world(GENERATE(p2m::Paging::npt, p2m::Paging::ept));
+  pod::Cache cache;
+  cache.attach(world.machine, World::k_domain);
+  for (const Order order : {k_order_2m, Order{5}, k_order_4k}) {
+    auto folio = world.machine.allocate(order, World::k_domain, mm::FrameKind::guest);
+    REQUIRE(folio);
+    REQUIRE(cache.add(*folio));
+  }
+  CHECK(cache.give_back(~u64{0}, 0) == 0);
+  CHECK(cache.give_back(~u64{0}, 1) == k_2m);
+  CHECK(cache.give_back(~u64{0}, 1) == 32);
+  CHECK(cache.give_back(~u64{0}, 5) == 1);
+}
+
+TEST_CASE("D8, P15: destroying in pieces returns no more folios a call than it may, and is done when all are back") {
+  for (const u64 budget : {u64{1}, u64{2}}) {
+    Believer world(k_2m + 9, 4 * k_2m);
+    const u64 free = world.machine.statistics().free_frames();
+    CHECK_FALSE(world.pod.destroy_some(0));
+    CHECK(world.machine.statistics().free_frames() == free);
+    u64 calls = 1;
+    while (!world.pod.destroy_some(budget)) {
+      REQUIRE(world.pod.accounts().held() > 0);
+      REQUIRE(++calls < 20);
+    }
+    CHECK(calls > 1);
+    CHECK(world.pod.accounts().held() == 0);
+    CHECK(world.machine.statistics().free_frames() == free + k_2m + 9);
+    CHECK(world.problem() == "");
+  }
+}
+
+TEST_CASE("D8, P15: destroying in pieces does not forget what was still to be zeroed") {
+  Believer world(2 * k_1g, 2 * k_1g);
+  world.write(0, 1);
+  world.write(k_1g, 1);
+  REQUIRE(*world.pod.decrease(Gfn{0}, 2 * k_1g) == 2 * k_1g);
+  REQUIRE(world.pod.accounts().in_transit == 2 * k_1g);
+  const u64 free = world.machine.statistics().free_frames();
+  CHECK_FALSE(world.pod.destroy_some(1));
+  CHECK(world.machine.statistics().free_frames() == free + k_1g);
+  CHECK(world.pod.accounts().in_transit == k_1g);
+  world.pod.destroy();
+  CHECK(world.machine.statistics().free_frames() == free + 2 * k_1g);
+  CHECK(world.pod.accounts().held() == 0);
+  CHECK(world.problem() == "");
+}

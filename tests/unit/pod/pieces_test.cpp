@@ -109,7 +109,49 @@ TEST_CASE("P15, D4: another target while one is being set takes its place") {
   CHECK(world.pod.accounts().in_transit == k_1g);
   const auto reply = world.pod.set_target(3 * k_2m);
   REQUIRE(reply);
+  CHECK(reply->added == 2 * k_2m);
+  CHECK(reply->freed == 0);
   CHECK(world.pod.accounts().held() == 3 * k_2m);
   CHECK(world.pod.accounts().in_transit == 0);
   CHECK(world.check() == "");
+}
+
+TEST_CASE("P15, D4: memory that needs no zeroing is not all taken in one call either") {
+  PodWorld world(k_2m, 2 * k_2m, mm::Contents::zero);
+  CHECK(world.pod.set_target(k_2m + 100, 10).error() == Error::again);
+  CHECK(world.pod.accounts().held() < k_2m + 100);
+  const auto reply = world.set_target(k_2m + 100, 10, [] {});
+  REQUIRE(reply);
+  CHECK(reply->added == 100);
+  CHECK(world.pod.accounts().held() == k_2m + 100);
+}
+
+TEST_CASE("D4: growing takes small folios where the machine has no large one") {
+  PodWorld world(k_2m, 4 * k_2m, mm::Contents::zero);
+  std::vector<mm::Folio> halves, rest;
+  while (auto half = world.machine.allocate(Order{8}, DomainId::hypervisor, mm::FrameKind::hypervisor, mm::Contents::any)) halves.push_back(std::move(*half));
+  rest = world.hoard();
+  u64 released = 0;
+  for (mm::Folio& half : halves) {
+    if (released == 2 || !half.mfn().is_aligned(k_order_2m)) continue;
+    half.reset();
+    ++released;
+  }
+  REQUIRE(released == 2);
+  REQUIRE_FALSE(world.machine.can_allocate(k_order_2m));
+  const auto reply = world.pod.set_target(2 * k_2m);
+  REQUIRE(reply);
+  CHECK(reply->added == k_2m);
+  CHECK(world.pod.accounts().cached() == 2 * k_2m);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("P15, D8: destroying while a target is being set returns what was on its way") {
+  PodWorld world(k_2m, 3 * k_1g, mm::Contents::any);
+  const u64 free = world.machine.statistics().free_frames();
+  CHECK(world.pod.set_target(2 * k_1g, 1000).error() == Error::again);
+  REQUIRE(world.pod.accounts().in_transit == k_1g);
+  world.pod.destroy();
+  CHECK(world.pod.accounts().held() == 0);
+  CHECK(world.machine.statistics().free_frames() == free + k_2m);
 }

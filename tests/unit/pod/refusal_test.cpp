@@ -26,6 +26,7 @@ TEST_CASE("D2: only holes and entries become entries") {
   CHECK(world.type(8 * k_2m - 1) == Type::pod);
   CHECK(world.pod.accounts().entries == 7 * k_2m);
   CHECK(world.pod.add_entries(Gfn{world.p2m.limit().value() - 1}, 2).error() == Error::out_of_range);
+  CHECK(world.pod.add_entries(Gfn{16 * k_2m}, u64{1} << 62).error() == Error::out_of_range);
   CHECK(world.problem() == "");
 }
 
@@ -138,6 +139,7 @@ TEST_CASE("D4: memory that was given up while somebody still refers to it goes t
   {
     const mm::Folio pin = world.pin(0);
     CHECK(*world.pod.decrease(Gfn{0}, k_2m) == k_2m);
+    CHECK(world.simulated.read64(to_hpa(pin.mfn())) == 7);  // not zeroed under him
     CHECK(world.pod.accounts().cached() == 0);
     CHECK(world.machine.statistics().free_frames() == free);
   }
@@ -159,5 +161,32 @@ TEST_CASE("P7: what cannot be promoted is told, and the target of a copy goes ba
     CHECK(world.pod.promote(Gfn{0}, k_order_2m, 1).error() == Error::busy);
   }
   CHECK(world.pod.accounts().cached() == cached);
+  CHECK(world.problem() == "");
+}
+
+TEST_CASE("D9: what cannot be marked says how far it got, and fails when there is nothing before it") {
+  Believer world(k_2m, 4 * k_2m, 3);  // the root and two tables: entries of 2M
+  REQUIRE(*world.pod.decrease(Gfn{0}, 2 * k_2m) == 2 * k_2m);
+  CHECK(world.pod.increase(Gfn{0}, 1).error() == Error::no_table_memory);
+  CHECK(world.type(0) == Type::invalid);
+  CHECK(*world.pod.increase(Gfn{0}, k_2m + 1) == k_2m);
+  CHECK(world.type(0) == Type::pod);
+  CHECK(world.type(k_2m) == Type::invalid);
+  CHECK(world.problem() == "");
+}
+
+TEST_CASE("P7: what cannot be promoted whatever there is to copy into is told as such") {
+  Believer world(k_2m, 8 * k_2m);
+  for (u64 i = 0; i < k_2m; ++i) static_cast<void>(world.pod.decrease(Gfn{i}, 1));
+  for (u64 i = 0; i < k_2m; ++i) {
+    REQUIRE(world.pod.add_entries(Gfn{i ^ 1}, 1));
+    world.write(i ^ 1, i + 1);
+  }
+  const std::vector<mm::Folio> hoard = world.hoard();
+  REQUIRE(world.pod.accounts().cached() == 0);
+  CHECK(world.pod.promote(Gfn{1}, k_order_2m, 1).error() == Error::misaligned);
+  CHECK(world.pod.promote(Gfn{4 * k_2m}, k_order_2m, 1).error() == Error::not_found);
+  CHECK(world.pod.promote(Gfn{0}, k_order_512g, 1).error() == Error::unsupported);
+  CHECK(world.pod.promote(Gfn{0}, k_order_2m, 1).error() == Error::out_of_memory);
   CHECK(world.problem() == "");
 }

@@ -145,3 +145,26 @@ TEST_CASE("D5: what a sweep takes while something is pending goes to the machine
   CHECK(world.machine.statistics().free_frames() == free + k_2m);
   CHECK(world.problem() == "");
 }
+
+TEST_CASE("D5: memory that only the hypervisor wrote is seen by the quick look, too") {
+  Believer world(k_2m, 4 * k_2m);
+  REQUIRE(world.pod.populate(Gfn{0}));
+  const u8 byte = 9;
+  REQUIRE(p2m::write_guest(world.p2m, Gpa{0}, {&byte, 1}));
+  REQUIRE_FALSE(world.p2m.lookup(Gfn{0}).dirty);
+  const u64 flushes = world.simulated.flushes;
+  CHECK(world.pod.sweep(k_order_2m, ~u64{0}) == 0);
+  CHECK(world.simulated.flushes == flushes);
+  CHECK(world.pod.statistics().restored == 0);
+}
+
+TEST_CASE("D5: a gigabyte that was written is looked through by who may look at all of its frames, and by nobody else") {
+  Believer world(k_1g, 2 * k_1g);
+  world.write(0, 0);
+  *reinterpret_cast<u64*>(world.simulated.at(to_hpa(world.p2m.lookup(Gfn{1}).mfn))) = 1;  // the quick look does not see it
+  CHECK(world.pod.sweep(k_order_1g, k_1g) == 0);
+  CHECK(world.pod.statistics().restored == 0);
+  CHECK(world.pod.sweep(k_order_1g, k_1g + 1) == 0);
+  CHECK(world.pod.statistics().restored == 1);
+  CHECK(world.problem() == "");
+}

@@ -234,3 +234,96 @@ TEST_CASE("F3: a gigabyte that is given up while somebody refers to a part of it
   CHECK(world.machine.statistics().free_frames() == free + k_1g);
   CHECK(world.check() == "");
 }
+
+TEST_CASE("P7: a free CPU promotes what waited for memory as soon as the cache has it, be the machine ever so empty") {
+  TidyWorld world(2 * k_2m, 8 * k_2m);
+  for (u64 gfn = 0; gfn < 2 * k_2m; ++gfn) world.write(gfn, gfn + 1);
+  REQUIRE(world.pod.decrease(Gfn{0}, 2) == 2);
+  REQUIRE(world.pod.increase(Gfn{0}, 2) == 2);
+  world.write(1, 2);
+  world.write(0, 1);
+  const std::vector<mm::Folio> hoard = world.hoard();
+  world.tidy();
+  REQUIRE(world.leaves(1) == 1);
+  REQUIRE(world.pod.decrease(Gfn{k_2m}, k_2m) == k_2m);
+  CHECK(world.tidy() > 0);
+  CHECK(world.leaves(0) == 0);
+  CHECK(world.p2m.statistics().copied[1] == 1);
+  for (u64 gfn = 0; gfn < k_2m; ++gfn) REQUIRE(world.word(gfn) == gfn + 1);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("P7: a promotion is carried on by whoever has the time, a few frames at a time") {
+  TidyWorld world(3 * k_2m, 8 * k_2m);
+  for (u64 gfn = 0; gfn < k_2m; ++gfn) world.write(gfn, gfn + 1);
+  REQUIRE(world.pod.decrease(Gfn{0}, 2) == 2);
+  REQUIRE(world.pod.increase(Gfn{0}, 2) == 2);
+  world.write(1, 2);
+  world.write(0, 1);
+  world.pod.advance(100);  // there is none
+  REQUIRE(world.pod.promote(Gfn{0}, k_order_2m, 12).error() == Error::again);
+  for (u64 i = 0; i < 4; ++i) world.pod.advance(100);
+  CHECK(world.p2m.frames_in_transit() == k_2m);
+  world.pod.advance(100);
+  CHECK(world.p2m.frames_in_transit() == 0);
+  CHECK(world.leaves(1) == 1);
+  for (u64 gfn = 0; gfn < k_2m; ++gfn) REQUIRE(world.word(gfn) == gfn + 1);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("P15, D5: a free CPU looks for zero memory bit by bit") {
+  TidyWorld world(16 * k_2m, 32 * k_2m);
+  for (u64 i = 0; i < 16; ++i) REQUIRE(world.pod.populate(Gfn{i * k_2m}));
+  REQUIRE(world.pod.set_target(0)->pending == 16 * k_2m);
+  CHECK(world.pod.tidy(3));
+  CHECK(world.pod.accounts().pending >= 13 * k_2m);
+  world.tidy(3);
+  CHECK(world.pod.accounts().pending == 0);
+  CHECK(world.leaves(1) == 0);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("D4, D5: a free CPU takes no more zero memory than is pending") {
+  TidyWorld world(4 * k_2m, 8 * k_2m);
+  for (u64 i = 0; i < 4; ++i) REQUIRE(world.pod.populate(Gfn{i * k_2m}));
+  REQUIRE(world.pod.set_target(3 * k_2m)->pending == k_2m);
+  world.tidy();
+  CHECK(world.pod.accounts().pending == 0);
+  CHECK(world.pod.accounts().cached() == 0);
+  CHECK(world.leaves(1) == 3);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("D4: a gigabyte that is given up while just as much is pending is the machine's at once") {
+  TidyWorld world(2 * k_1g, 4 * k_1g);
+  world.write(0, 1);
+  world.write(k_1g, 1);
+  REQUIRE(world.pod.set_target(k_1g)->pending == k_1g);
+  const u64 free = world.machine.statistics().free_frames();
+  REQUIRE(world.pod.decrease(Gfn{0}, k_1g) == k_1g);
+  CHECK(world.pod.accounts().pending == 0);
+  CHECK(world.pod.accounts().in_transit == 0);
+  CHECK(world.machine.statistics().free_frames() == free + k_1g);
+  CHECK(world.check() == "");
+}
+
+TEST_CASE("P15, D6: a gigabyte that is given up while another is zero in part comes back zero, all of it") {
+  TidyWorld world(2 * k_1g, 2 * k_1g);
+  for (u64 leaf = 0; leaf < 2; ++leaf) {
+    for (u64 i = 0; i < 512; ++i) world.write(leaf * k_1g + i * k_2m, 1);
+  }
+  REQUIRE(world.pod.decrease(Gfn{0}, k_1g) == k_1g);
+  for (u64 i = 0; i < 3; ++i) REQUIRE(world.pod.tidy(k_2m));
+  REQUIRE(world.pod.decrease(Gfn{k_1g}, k_1g) == k_1g);
+  CHECK(world.pod.accounts().held() == 2 * k_1g);
+  CHECK(world.pod.accounts().in_transit == 2 * k_1g);
+  world.tidy(64 * k_2m);
+  CHECK(world.pod.accounts().held() == 2 * k_1g);
+  CHECK(world.pod.accounts().cache[2] == 2 * k_1g);
+  REQUIRE(world.pod.increase(Gfn{0}, 2 * k_1g) == 2 * k_1g);
+  for (u64 leaf = 0; leaf < 2; ++leaf) {
+    REQUIRE(world.pod.populate(Gfn{leaf * k_1g}));
+    for (u64 i = 0; i < 512; ++i) REQUIRE(world.word(leaf * k_1g + i * k_2m) == 0);
+  }
+  CHECK(world.check() == "");
+}
