@@ -185,7 +185,7 @@ TEST_CASE("P5: a folio beside the one that is mapped is not taken for it: a larg
   CHECK(world.check() == "");
 }
 
-TEST_CASE("P5: a folio that cuts itself is planned in single frames, whatever is cut beside it") {
+TEST_CASE("P5: a folio that cuts itself is planned in single frames") {
   World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 7);
   mm::Folio moved = folio_of(world, Order{10});
   const Mfn mfn = moved.mfn();
@@ -200,28 +200,6 @@ TEST_CASE("P5: a folio that cuts itself is planned in single frames, whatever is
   const model::StoreLog log;
   CHECK(world.p2m.set_range(Gfn{1536}, mfn, 2 * k_2m, Type::ram_rw).error() == Error::no_table_memory);
   CHECK(log.stores().empty());
-  CHECK(world.check() == "");
-}
-
-TEST_CASE("P5: of two folios that lose a part the first is the one that is mapped: it is planned in single frames all the same") {
-  World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 8);
-  mm::Folio moved = folio_of(world, Order{10});
-  const Mfn mfn = moved.mfn();
-  REQUIRE(world.p2m.set_range(Gfn{k_2m + 7}, mfn, 2 * k_2m, Type::ram_rw));
-  moved.reset();
-  // Behind it, over the end of what it is to cover: a 2M folio in frames that begins at 2559.
-  mm::Folio behind = folio_of(world, k_order_2m);
-  REQUIRE(world.p2m.set_range(Gfn{1543}, behind.mfn(), 505, Type::ram_rw));
-  REQUIRE(world.p2m.set_range(Gfn{2560}, behind.mfn() + 505, 7, Type::ram_rw));
-  behind.reset();
-  while (world.p2m.statistics().tables.used < world.p2m.statistics().tables.reserved) {
-    const u64 used = world.p2m.statistics().tables.used;
-    const Gfn large{3072 + used * k_2m};
-    static_cast<void>(world.mapped_folio(large, k_order_2m));
-    REQUIRE(world.p2m.change_type(large, 1, Type::ram_rw, Type::ram_ro));
-  }
-  const Result<void> done = world.p2m.set_range(Gfn{1536}, mfn, 2 * k_2m, Type::ram_rw);
-  CHECK_FALSE(done);
   CHECK(world.check() == "");
 }
 
