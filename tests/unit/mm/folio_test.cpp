@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "mm/table_pool.hpp"
 #include "tests/model/machine.hpp"
 
 using namespace octavo;
@@ -317,4 +318,67 @@ TEST_CASE("F2: the table may begin where one range ends and the next begins") {
   REQUIRE(machine.initialize(ram, free, mm::Contents::zero));
   CHECK_FALSE(machine.folio_at(Mfn{(k_mib + 65536) >> k_page_shift}));  // the table's own
   CHECK(machine.statistics().total_frames + machine.statistics().table_frames == (63 * k_mib) >> k_page_shift);
+}
+
+TEST_CASE("F3: joining leaves the folio behind the run alone, and no folio is none of one's own") {
+  FolioWorld world;
+  const Mfn first = world.mapped(Order{5}).keep();
+  for (u64 at = 0; at < 32; at += 8) REQUIRE(world.machine.carve(first + at, Order{3}, k_domain, k_one_each));
+  REQUIRE(world.machine.join(first, Order{4}, k_domain));
+  CHECK(world.machine.folio_at(first + 15)->head == first);
+  for (const u64 at : {u64{16}, u64{24}}) {
+    REQUIRE(world.machine.folio_at(first + at));
+    CHECK(world.machine.folio_at(first + at)->head == first + at);
+    CHECK(world.machine.folio_at(first + at)->references == 8);
+  }
+  REQUIRE(world.machine.join(first, Order{4}, k_domain));
+  CHECK(world.machine.join(Mfn{u64{1} << 30}, Order{4}, k_domain).error() == Error::busy);
+}
+
+TEST_CASE("F3: a folio that is of that size already needs no carving, whoever refers to it") {
+  FolioWorld world;
+  const mm::Folio folio = world.mapped(Order{4});
+  const auto pin = world.machine.reference(folio.mfn(), k_order_4k, k_domain, FrameKind::guest);
+  REQUIRE(pin);
+  CHECK(world.machine.carve(folio.mfn() + 3, Order{4}, k_domain, k_one_each));
+  CHECK(world.machine.folio_at(folio.mfn())->references == 17);
+}
+
+TEST_CASE("F2: a run of which only the end, or only the beginning, is RAM is not donated") {
+  model::SimulatedMachine simulated(128 * k_mib);
+  mm::Machine machine;
+  const arch::MemoryRange ram[] = {{Hpa{0}, 31 * k_mib}, {Hpa{65 * k_mib}, 31 * k_mib}};
+  const arch::MemoryRange free[] = {{Hpa{0}, k_mib}};
+  REQUIRE(machine.initialize(ram, free));
+  const u64 total = machine.statistics().total_frames;
+  CHECK(machine.donate(Mfn{(64 * k_mib) >> k_page_shift}, 512).error() == Error::out_of_range);
+  CHECK(machine.donate(Mfn{(30 * k_mib) >> k_page_shift}, 512).error() == Error::out_of_range);
+  CHECK(machine.statistics().total_frames == total);
+  CHECK_FALSE(machine.folio_at(Mfn{(30 * k_mib) >> k_page_shift}));
+}
+
+TEST_CASE("F4: of a clean and a dirty run of one size the clean one serves who asks for zeroes, the dirty one who does not") {
+  for (const mm::Contents contents : {mm::Contents::zero, mm::Contents::any}) {
+    FolioWorld world;
+    mm::Folio used = world.allocate(k_order_4k);
+    const mm::Folio neighbour = world.allocate(k_order_4k), other = world.allocate(k_order_4k);
+    const Mfn dirty = used.mfn();
+    REQUIRE(neighbour.mfn().value() == (dirty.value() ^ 1));
+    used.reset();
+    REQUIRE(world.machine.statistics().free_blocks[0] == 2);
+    REQUIRE(world.frames(FrameKind::free_dirty) == 1);
+    const auto folio = world.machine.allocate(k_order_4k, k_domain, FrameKind::guest, contents);
+    REQUIRE(folio);
+    CHECK((folio->mfn() == dirty) == (contents == mm::Contents::any));
+  }
+}
+
+TEST_CASE("F7: a table pool that goes away gives its frames back") {
+  FolioWorld world;
+  {
+    mm::TablePool pool;
+    REQUIRE(pool.reserve(world.machine, k_domain, 3));
+    CHECK(world.machine.statistics().free_frames() == world.free_at_start - 3);
+  }
+  CHECK(world.machine.statistics().free_frames() == world.free_at_start);
 }

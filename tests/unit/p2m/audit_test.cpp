@@ -151,3 +151,31 @@ TEST_CASE("P14: a table that nobody reaches is found") {
   CHECK(report.first == Finding::wrong_counts);
   CHECK(report.findings >= 2);  // and the pool says one more
 }
+
+TEST_CASE("P14: an unsound entry is one finding, whatever else it says, and an unsound pointer is not followed") {
+  Spoilt world;
+  const u64 wrong = u64{1} << 62;
+  const p2m::AuditReport leaf = world.with(world.entry(Gfn{2 * k_2m}, 1), world.leaf(world.mfn, 1) | wrong);
+  CHECK(leaf.findings == 1);
+  CHECK(leaf.first == Finding::unsound_entry);
+  const p2m::Format& format = world.p2m.configuration().paging == Paging::npt ? p2m::k_npt : p2m::k_ept;
+  const p2m::AuditReport pointer = world.with(world.entry(Gfn{2 * k_2m}, 1), format.encode(p2m::TableLink{.table = Mfn{u64{1} << 30}}) | wrong);
+  CHECK(pointer.findings == 1);
+  CHECK(pointer.first == Finding::unsound_entry);
+  CHECK(pointer.first_gfn == Gfn{2 * k_2m});
+}
+
+TEST_CASE("P14: a table that is in use and in no place is found by its number alone") {
+  Spoilt world;
+  static_cast<void>(world.mapped_folio(Gfn{0}, k_order_4k));
+  REQUIRE(world.p2m.take_out(Gfn{0}, k_order_4k, Type::invalid));
+  REQUIRE(world.walk(Gfn{0}).last_level == 0);  // an empty table, for now
+  u64& link = world.entry(Gfn{0}, 1);
+  u32& counts = world.machine.table().find(Mfn{world.walk(Gfn{0}).entry_address[1] >> k_page_shift})->previous;
+  --counts;
+  const p2m::AuditReport report = world.with(link, 0);
+  ++counts;
+  CHECK(report.findings == 1);
+  CHECK(report.first == Finding::wrong_tables);
+  CHECK(world.p2m.audit().clean());
+}
