@@ -14,7 +14,6 @@ void TablePool::push(Mfn table) {
 Result<void> TablePool::reserve(Machine& machine, DomainId owner, u64 frames) {
   LockGuard guard(lock_);
   machine_ = &machine;
-  owner_ = owner;
   const u64 before = statistics_.reserved;
   while (statistics_.reserved - before < frames) {
     Result<Folio> folio = machine.allocate(k_order_4k, owner, FrameKind::table, Contents::any);

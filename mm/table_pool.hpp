@@ -40,7 +40,6 @@ class TablePool {
 
   mutable SpinLock<LockRank::table_pool> lock_;
   Machine* machine_ = nullptr;
-  DomainId owner_{};
   u32 first_ = k_no_frame;  ///< chained by Frame::next
   Statistics statistics_{};
 };

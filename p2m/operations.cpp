@@ -66,8 +66,10 @@ Result<void> P2m::set(Gfn gfn, Mfn mfn, Order order, Type type) {
   if (order != k_order_4k && order != k_order_2m && order != k_order_1g) return fail(Error::invalid_argument);
   if (!configuration_.orders.has(order)) return fail(Error::unsupported);
   if (!gfn.is_aligned(order) || !mfn.is_aligned(order)) return fail(Error::misaligned);
-  if (is_ram(type) && order > k_order_4k) {
-    const std::optional<mm::Machine::FolioInfo> folio = machine_->folio_at(mfn);
+  {
+    LockGuard guard(lock_);
+    OCTAVO_TRY(check_range(gfn, order.frames()));
+    const std::optional<mm::Machine::FolioInfo> folio = is_ram(type) ? machine_->folio_at(mfn) : std::nullopt;
     if (folio && folio->order < order) return fail(Error::not_found);
   }
   return set_range(gfn, mfn, order.frames(), type);
@@ -129,7 +131,7 @@ Result<void> P2m::set_hole_some(Gfn& gfn, u64& count, Type type, u64 budget) {
 Result<Taken> P2m::take_out(Gfn gfn, Order order, Type hole) {
   LockGuard guard(lock_);
   OCTAVO_TRY(check_range(gfn, order.frames()));
-  if (!configuration_.orders.has(order) || is_mapped(hole) || level_of_order(order) > k_max_leaf_level) return fail(Error::invalid_argument);
+  if (!configuration_.orders.has(order) || is_mapped(hole)) return fail(Error::invalid_argument);
   if (!gfn.is_aligned(order)) return fail(Error::misaligned);
   const unsigned level = level_of_order(order);
   {

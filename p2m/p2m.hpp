@@ -18,7 +18,7 @@ class OrderSet {
   constexpr OrderSet(std::initializer_list<Order> orders) {
     for (const Order order : orders) bits_ |= 1u << level_of_order(order);
   }
-  [[nodiscard]] constexpr bool has(Order order) const { return order == k_order_4k || (bits_ >> level_of_order(order) & 1) != 0; }
+  [[nodiscard]] constexpr bool has(Order order) const { return order <= k_order_1g && order.value() % 9 == 0 && (bits_ >> level_of_order(order) & 1) != 0; }
   /// The largest order in the set at which `alignment` is aligned and that `count` frames can hold.
   [[nodiscard]] constexpr Order largest(u64 alignment, u64 count) const {
     for (const Order order : {k_order_1g, k_order_2m}) {
@@ -202,6 +202,8 @@ class P2m final : private mm::Gather::Client {
   /// Back to where it was before begin_move. The target, written to in part, goes to the sink, or to the machine.
   void abort_move(FolioSink* sink = nullptr);
   [[nodiscard]] u64 frames_in_transit() const;
+  /// What begin_move() was told, as long as that move is under way.
+  [[nodiscard]] std::optional<Candidate> move_under_way() const;
   /// A table whose 512 entries have all become leaves of memory, by the tables' own counts (P7); each is told once. When more came together
   /// than are noted, the tables are gone through from here on instead, at most `budget` of them a call: then `again` says that there may be more.
   [[nodiscard]] Result<Candidate> next_candidate(u64 budget);

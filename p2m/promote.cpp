@@ -192,9 +192,9 @@ Result<Candidate> P2m::next_candidate(u64 budget) {
     const Slot slot = find(recount_, 1);
     const Gfn base = recount_.align_down(order_of_level(slot.level));
     recount_ = base + order_of_level(slot.level).frames();
-    const bool full = format_->is_table(slot.entry, slot.level) && counts_of(Format::mfn_of(slot.entry)).memory == k_entries;
+    const bool full = configuration_.orders.has(k_order_2m) && format_->is_table(slot.entry, slot.level) && counts_of(Format::mfn_of(slot.entry)).memory == k_entries;
     if (full) return Candidate{base, k_order_2m};
-    if (recount_.is_aligned(k_order_1g) && slot.level == 1 && counts_of(slot.table.mfn()).memory == k_entries) {
+    if (configuration_.orders.has(k_order_1g) && recount_.is_aligned(k_order_1g) && slot.level == 1 && counts_of(slot.table.mfn()).memory == k_entries) {
       return Candidate{base.align_down(k_order_1g), k_order_1g};
     }
   }
@@ -204,6 +204,11 @@ Result<Candidate> P2m::next_candidate(u64 budget) {
 void P2m::look_again() {
   LockGuard guard(lock_);
   recount_ = Gfn{0};
+}
+
+std::optional<Candidate> P2m::move_under_way() const {
+  LockGuard guard(lock_);
+  return moving_ ? std::optional(Candidate{move_.gfn, move_.order}) : std::nullopt;
 }
 
 u64 P2m::frames_in_transit() const {

@@ -124,26 +124,27 @@ Result<Pod::Reply> Pod::set_target(u64 frames, u64 budget) {
   LockGuard guard(lock_);
   if (frames > maximum_) return fail(Error::invalid_argument);
   if (!change_.under_way || change_.goal != frames) {
-    change_.claim.reset();
-    change_ = {.under_way = true, .goal = frames, .old_target = target_, .reply = {}, .claim = {}};
+    const u64 settled = change_.under_way ? change_.old_target : target_;  // one that takes the place of another half way goes back to before both
+    change_ = {.under_way = true, .refused = false, .goal = frames, .old_target = settled, .reply = {}, .claim = {}};
   }
-  target_ = frames;
-  const Result<void> grown = grow(frames, budget);
-  if (!grown && grown.error() == Error::again) return fail(Error::again);
-  if (!grown) {
-    target_ = change_.old_target;
-    cache_.give_back(std::min(change_.reply.added, accounts_locked().held() - std::min(accounts_locked().held(), target_)));
+  if (!change_.refused) {
+    target_ = frames;
+    const Result<void> grown = grow(frames, budget);
+    if (!grown && grown.error() == Error::again) return fail(Error::again);
+    change_.refused = !grown;
+    change_.claim.reset();  // of what was wanted no more, the rest is not there, or memory came from elsewhere
   }
+  if (change_.refused) target_ = change_.old_target;
   // More than the target: from the cache at once, the rest as the guest gives it up.
   const u64 held = accounts_locked().held();
   pending_ = held - std::min(held, target_);
   const u64 freed = cache_.give_back(pending_, budget);
   pending_ -= freed;
   change_.reply.freed += freed;
-  if (grown && pending_ > 0 && cache_.frames() > 0) return fail(Error::again);
+  if (pending_ > 0 && cache_.frames() > 0) return fail(Error::again);
   change_.under_way = false;
   idle_ = pending_ > 0 ? std::optional(Search{}) : std::nullopt;
-  if (!grown) return fail(grown.error());
+  if (change_.refused) return fail(Error::out_of_memory);
   change_.reply.pending = pending_;
   return change_.reply;
 }
@@ -178,7 +179,10 @@ void Pod::file(mm::Folio folio, bool is_zero) {
   }
   const Mfn mfn = folio.mfn();
   const Order order = folio.order();
-  if (!machine_->is_exclusive(folio)) return;  // somebody else has a reference: to the machine when that one is gone
+  if (!machine_->is_exclusive(folio)) {  // somebody else has a reference: to the machine when that one is gone
+    pending_ -= std::min(pending_, frames);
+    return;
+  }
   if (!is_zero) mm::zero_frames(mfn, order);
   if (!cache_.add(folio)) return;
   pending_ -= cache_.give_back(pending_);
@@ -191,7 +195,10 @@ void Pod::take(mm::Folio folio) {
     pending_ -= frames;
     return;  // the handle's end returns it to the machine
   }
-  if (!machine_->is_exclusive(folio)) return;  // and to the machine, too, when whoever else refers to it is done
+  if (!machine_->is_exclusive(folio)) {  // and to the machine, too, when whoever else refers to it is done
+    pending_ -= std::min(pending_, frames);
+    return;
+  }
   // Behind the first, which may be zero in part.
   mm::Folio first = soiled_ != mm::k_no_frame && soiled_done_ > 0 ? take_soiled() : mm::Folio{};
   put_soiled(std::move(folio));
@@ -233,6 +240,8 @@ bool Pod::clean_some(u64& budget) {
 
 Result<void> Pod::promote(Gfn gfn, Order order, u64 budget) {
   LockGuard guard(lock_);
+  const std::optional<p2m::Candidate> other = p2m_.move_under_way();
+  if (other && (other->gfn != gfn || other->order != order)) return fail(Error::busy);
   return promote_locked(gfn, order, budget);
 }
 

@@ -80,7 +80,7 @@ class Pod final : private p2m::FolioSink {
 
   /// Promotes what lies at gfn to `order`: in place, else by copying into a folio from the cache, which gets the old frames, or one that the
   /// machine lends for the time (pending is higher for as long). Error::again
-  /// until a copy of at most `budget` frames a call is complete. Otherwise as P2m::promote and out_of_memory.
+  /// until a copy of at most `budget` frames a call is complete; busy: that of something else is under way. Otherwise as P2m::promote and out_of_memory.
   [[nodiscard]] Result<void> promote(Gfn gfn, Order order, u64 budget);
 
   /// Copies up to `budget` frames of a promotion that is under way, if one is.
@@ -109,6 +109,7 @@ class Pod final : private p2m::FolioSink {
   /// A target that is being set.
   struct Change {
     bool under_way = false;
+    bool refused = false;  ///< the machine has not enough; what was taken goes back
     u64 goal = 0;
     u64 old_target = 0;
     Reply reply;

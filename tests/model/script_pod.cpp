@@ -202,7 +202,8 @@ void MemoryScript::pod_promote(Arguments& arguments) {
   if (was_moving == 0 && !done && done.error() != Error::again) return;
   Move move{.gfn = gfn, .order = order};
   if (was_moving > 0) {
-    must(done || done.error() == Error::again, "a move that does not go on");
+    const bool same = move_ && move_->gfn == gfn && move_->order == order;
+    must(done ? same : done.error() == (same ? Error::again : Error::busy), "a move that does not go on, or another that does");
     if (!done) return;
     move = move_ends();
   } else if (!done) {

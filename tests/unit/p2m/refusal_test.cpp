@@ -271,3 +271,16 @@ TEST_CASE("D5: a write of the hypervisor marks the pages that it touches, and no
   CHECK_FALSE(world.p2m.lookup(Gfn{3}).written);
   CHECK(world.p2m.lookup(Gfn{4}).written);
 }
+
+TEST_CASE("P5: one large leaf on a p2m that was never made is refused") {
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes);
+  p2m::P2m none;
+  CHECK(none.set(Gfn{0}, Mfn{0}, k_order_2m, Type::ram_rw).error() == Error::invalid_argument);
+}
+
+TEST_CASE("P15: an order that no leaf has cannot be taken out") {
+  World world(GENERATE(Paging::npt, Paging::ept), k_bytes);
+  for (u64 i = 0; i < 2; ++i) static_cast<void>(world.mapped_folio(Gfn{i * k_2m}, k_order_2m));
+  CHECK(world.p2m.take_out(Gfn{0}, Order{10}, Type::invalid).error() == Error::invalid_argument);
+  CHECK(world.check() == "");
+}
