@@ -79,7 +79,8 @@ std::set<std::string> read_survivors(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw std::runtime_error("cannot read " + path);
   std::set<std::string> names;
-  for (const auto& verdict : nlohmann::json::parse(file).at("verdicts")) {
+  const auto all = nlohmann::json::parse(file);
+  for (const auto& verdict : all.at("verdicts")) {
     if (verdict.at("lived").get<bool>()) names.insert(verdict.at("name").get<std::string>());
   }
   return names;

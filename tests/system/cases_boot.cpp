@@ -11,8 +11,9 @@ using std::chrono::seconds;
 constexpr const char* k_chosen = "using nested paging (SVM NPT)";
 
 void banner(const Bench& bench, bool uefi, unsigned cpus) {
-  std::vector<std::string> said{"Octavo 0.", "processor:", "memory:", fmt::format("CPUs: {}", cpus), k_chosen};
+  std::vector<std::string> said{"Octavo 0.", "processor:", "memory:", fmt::format("CPUs: {}", cpus)};
   if (cpus > 1) said.push_back(fmt::format("{} of {} CPUs are up and answer flush requests", cpus, cpus));
+  said.push_back(k_chosen);
   Words words{"--smp", std::to_string(cpus), "--until", said.back()};
   if (uefi) words.push_back("--uefi");
   (void)bench.run(words, seconds{uefi ? 90 : 60}).expect_status(0).expect_in_order(said);

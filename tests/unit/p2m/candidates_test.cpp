@@ -14,7 +14,6 @@ using p2m::Type;
 
 namespace {
 constexpr u64 k_2m = 512;
-constexpr u64 k_1g = 512 * 512;
 constexpr u64 k_bytes = u64{64} << 20;
 using Told = std::vector<std::pair<u64, unsigned>>;
 
