@@ -1,30 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
 // What two things at once do to a target: a change that takes the place of another, a promotion beside a growth, memory that others refer to.
 #include <catch2/catch.hpp>
 
-#include "pod/pod.hpp"
-#include "tests/model/world.hpp"
+#include "tests/unit/pod/pod_world.hpp"
 
 using namespace octavo;
 using model::World;
-using p2m::Type;
 
 namespace {
 constexpr u64 k_2m = 512;
 constexpr u64 k_1g = 512 * 512;
-struct Suspect : World {
-  Suspect(u64 target, u64 maximum, mm::Contents contents, u64 bytes = u64{4} << 30) : World(GENERATE(p2m::Paging::npt, p2m::Paging::ept), bytes, 4096), pod(p2m) {
-    if (contents == mm::Contents::any) hoard().clear();
-    REQUIRE(pod.initialize(machine, target, maximum));
-    REQUIRE(pod.add_entries(Gfn{0}, maximum));
-  }
-  ~Suspect() { pod.destroy(); }
-  Suspect(const Suspect&) = delete;
-  Suspect& operator=(const Suspect&) = delete;
-  void write(u64 gfn, u64 value) {
-    if (p2m.lookup(Gfn{gfn}).type == Type::pod) REQUIRE(pod.populate(Gfn{gfn}));
-    const auto mfn = tlb0.access(root(), gfn, true);
-    REQUIRE(mfn);
-    *reinterpret_cast<u64*>(simulated.at(to_hpa(Mfn{*mfn}))) = value;
+
+struct Suspect : model::Believer {
+  Suspect(u64 target, u64 maximum, mm::Contents rest, u64 bytes = u64{4} << 30) : Believer(target, maximum, 4096, p2m::k_all_orders, bytes) {
+    if (rest == mm::Contents::any) hoard().clear();
   }
   /// 512 small leaves at gfn which only a copy can join.
   void scatter(u64 gfn) {
@@ -34,7 +23,6 @@ struct Suspect : World {
     write(gfn + 1, 2);
     write(gfn, 1);
   }
-  pod::Pod pod;
 };
 }  // namespace
 
