@@ -2,29 +2,17 @@
 // P15: a target that is set in pieces ends as one that is set at once, whatever the pieces are and whatever the guest does between them.
 #include <catch2/catch.hpp>
 
-#include "pod/pod.hpp"
-#include "tests/model/world.hpp"
+#include "tests/unit/pod/pod_world.hpp"
 
 using namespace octavo;
-using model::World;
 using p2m::Type;
 
 namespace {
 constexpr u64 k_2m = 512;
 constexpr u64 k_1g = 512 * 512;
 
-struct PodWorld : World {
-  PodWorld(u64 target, u64 maximum, mm::Contents contents) : World(GENERATE(p2m::Paging::npt, p2m::Paging::ept), u64{4} << 30, 4096), pod(p2m) {
-    if (contents == mm::Contents::any) {  // all of the machine's memory is used once, so that it has to be made zero
-      std::vector<mm::Folio> all;
-      while (auto folio = machine.allocate(k_order_2m, DomainId::hypervisor, mm::FrameKind::hypervisor, mm::Contents::any)) all.push_back(std::move(*folio));
-    }
-    REQUIRE(pod.initialize(machine, target, maximum));
-    REQUIRE(pod.add_entries(Gfn{0}, maximum));
-  }
-  ~PodWorld() { pod.destroy(); }
-  PodWorld(const PodWorld&) = delete;
-  PodWorld& operator=(const PodWorld&) = delete;
+struct PodWorld : model::Believer {
+  PodWorld(u64 target, u64 maximum, mm::Contents contents) : Believer(target, maximum, 4096, p2m::k_all_orders, u64{4} << 30, contents) {}
 
   /// In pieces, with something of the guest's between them; how many pieces.
   Result<pod::Pod::Reply> set_target(u64 frames, u64 budget, auto&& between) {
@@ -37,7 +25,6 @@ struct PodWorld : World {
     }
   }
 
-  pod::Pod pod;
   u64 pieces = 0;
 };
 }  // namespace

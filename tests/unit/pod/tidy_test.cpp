@@ -3,33 +3,18 @@
 // looking; zero memory while something is pending. And the guest's way to have back what it gave up.
 #include <catch2/catch.hpp>
 
-#include "pod/pod.hpp"
-#include "tests/model/world.hpp"
+#include "tests/unit/pod/pod_world.hpp"
 
 using namespace octavo;
-using model::World;
 using p2m::Type;
 
 namespace {
 constexpr u64 k_2m = 512;
 constexpr u64 k_1g = 512 * 512;
 
-struct TidyWorld : World {
-  TidyWorld(u64 target, u64 maximum) : World(GENERATE(p2m::Paging::npt, p2m::Paging::ept), u64{8} << 30, 4096), pod(p2m) {
-    REQUIRE(pod.initialize(machine, target, maximum));
-    REQUIRE(pod.add_entries(Gfn{0}, maximum));
-  }
-  ~TidyWorld() { pod.destroy(); }
-  TidyWorld(const TidyWorld&) = delete;
-  TidyWorld& operator=(const TidyWorld&) = delete;
+struct TidyWorld : model::Believer {
+  TidyWorld(u64 target, u64 maximum) : Believer(target, maximum, 4096, p2m::k_all_orders, u64{8} << 30) {}
 
-  void write(u64 gfn, u64 value) {
-    if (p2m.lookup(Gfn{gfn}).type == Type::pod) REQUIRE(pod.populate(Gfn{gfn}));
-    const auto mfn = tlb0.access(root(), gfn, true);
-    REQUIRE(mfn);
-    *reinterpret_cast<u64*>(simulated.at(to_hpa(Mfn{*mfn}))) = value;
-  }
-  u64 word(u64 gfn) const { return simulated.read64(to_hpa(p2m.lookup(Gfn{gfn}).mfn)); }
   /// Until there is nothing to do; how often that was something.
   u64 tidy(u64 budget = 512) {
     u64 rounds = 0;
@@ -37,8 +22,6 @@ struct TidyWorld : World {
     return rounds;
   }
   u64 leaves(unsigned level) const { return p2m.statistics().leaves[level][static_cast<usize>(Type::ram_rw)]; }
-
-  pod::Pod pod;
 };
 }  // namespace
 
@@ -222,7 +205,7 @@ TEST_CASE("F3: a gigabyte that is given up while somebody refers to a part of it
   TidyWorld world(2 * k_1g, 4 * k_1g);
   world.write(7, 42);
   const Mfn mfn = world.p2m.lookup(Gfn{7}).mfn;
-  auto pin = world.machine.reference(mfn, k_order_4k, World::k_domain, mm::FrameKind::guest);
+  auto pin = world.machine.reference(mfn, k_order_4k, model::World::k_domain, mm::FrameKind::guest);
   REQUIRE(pin);
   const u64 free = world.machine.statistics().free_frames();
   REQUIRE(world.pod.decrease(Gfn{0}, k_1g) == k_1g);
