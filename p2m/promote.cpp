@@ -10,7 +10,7 @@ namespace octavo::p2m {
 
 /// The slot of the table over gfn, if its 512 entries are leaves of memory of one type that may be promoted.
 Result<P2m::Slot> P2m::table_to_promote(Gfn gfn, Order order) {
-  if (order == k_order_4k || order > k_order_1g || order.value() % 9 != 0 || !configuration_.orders.has(order)) return fail(Error::unsupported);
+  if (order == k_order_4k || !configuration_.orders.has(order)) return fail(Error::unsupported);
   if (!gfn.is_aligned(order)) return fail(Error::misaligned);
   OCTAVO_TRY(check_range(gfn, order.frames()));
   const unsigned level = level_of_order(order);

@@ -68,10 +68,10 @@ bool Pod::try_reclaim(Gfn gfn, Order order, const p2m::Translation& there, u64& 
   return false;
 }
 
-/// Looks at what lies at the order's cursor and moves on; returns by how many frames.
+/// Looks at what lies at the order's cursor and moves on; returns by how many frames. There has to be a budget.
 u64 Pod::sweep_step(Order order, u64& budget) {
   Gfn& cursor = cursors_[p2m::level_of_order(order)];
-  if (budget > 0) --budget;
+  --budget;
   const p2m::Translation there = p2m_.lookup(cursor);
   const bool candidate = is_ram(there.type) && there.type != Type::log_dirty && there.order >= order;
   if (candidate) static_cast<void>(try_reclaim(cursor, order, there, budget));
@@ -106,7 +106,7 @@ u64 Pod::sweep_locked(Order order, u64 budget) {
 
 u64 Pod::sweep(Order order, u64 budget) {
   LockGuard guard(lock_);
-  if (machine_ == nullptr || !p2m_.configuration().orders.has(order) || order > k_order_1g || order.value() % 9 != 0) return 0;
+  if (machine_ == nullptr || !p2m_.configuration().orders.has(order)) return 0;
   return sweep_locked(order, budget);
 }
 }  // namespace octavo::pod

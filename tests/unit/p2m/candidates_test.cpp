@@ -73,6 +73,28 @@ TEST_CASE("P7: a domain that may not have the larger leaf is told of none") {
   World world(GENERATE(Paging::npt, Paging::ept), k_bytes, 16, {k_order_4k});
   fill(world, Gfn{0});
   CHECK(told(world).empty());
+  world.p2m.look_again();
+  CHECK(told(world).empty());
+}
+
+TEST_CASE("P7: a domain that may have 2M and not 1G is told of no gigabyte") {
+  World world(GENERATE(Paging::npt, Paging::ept), u64{2} << 30, 64, {k_order_4k, k_order_2m});
+  fill_gigabyte(world, 0);
+  CHECK(told(world).empty());
+  world.p2m.look_again();
+  CHECK(told(world).empty());
+}
+
+TEST_CASE("P7: a table full of 1G leaves is told of by nobody: there is nothing larger") {
+  constexpr u64 k_1g = k_2m * k_2m;
+  World world(GENERATE(Paging::npt, Paging::ept), u64{40} << 30, 64);
+  Mfn mfn{};
+  for (u64 i = 0; i < k_2m; ++i) {  // each folio is there at as many places as its references can count
+    if (i % 14 == 0) mfn = world.mapped_folio(Gfn{i * k_1g}, k_order_1g);
+    else REQUIRE(world.p2m.set(Gfn{i * k_1g}, mfn, k_order_1g, Type::ram_rw));
+  }
+  world.p2m.look_again();
+  CHECK(told(world).empty());
 }
 
 TEST_CASE("P7: looking again tells each full table once, and nothing else, from the first to the last") {

@@ -218,6 +218,18 @@ TEST_CASE("F3: a gigabyte that is given up while somebody refers to a part of it
   CHECK(world.check() == "");
 }
 
+TEST_CASE("D4, D8: a gigabyte that is given up while somebody refers to it is no longer pending, as far as it was") {
+  TidyWorld world(2 * k_1g, 4 * k_1g);
+  world.write(7, 42);
+  world.write(k_1g, 1);
+  REQUIRE(world.pod.set_target(2 * k_1g - 5)->pending == 5);
+  const mm::Folio pin = world.pin(7);
+  REQUIRE(world.pod.decrease(Gfn{0}, k_1g) == k_1g);
+  CHECK(world.pod.accounts().pending == 0);
+  CHECK(world.pod.accounts().held() == k_1g);
+  CHECK(world.problem() == "");
+}
+
 TEST_CASE("P7: a free CPU promotes what waited for memory as soon as the cache has it, be the machine ever so empty") {
   TidyWorld world(2 * k_2m, 8 * k_2m);
   for (u64 gfn = 0; gfn < 2 * k_2m; ++gfn) world.write(gfn, gfn + 1);

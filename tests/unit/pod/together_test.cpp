@@ -93,6 +93,7 @@ TEST_CASE("P7: a promotion is not said to be done when it was another one that w
   world.scatter(0);
   world.scatter(k_2m);
   REQUIRE(world.pod.promote(Gfn{0}, k_order_2m, 100).error() == Error::again);
+  CHECK(world.pod.promote(Gfn{0}, k_order_1g, ~u64{0}).error() == Error::busy);
   const Result<void> done = world.pod.promote(Gfn{k_2m}, k_order_2m, ~u64{0});
   CHECK((!done || world.p2m.lookup(Gfn{k_2m}).order == k_order_2m));
 }
