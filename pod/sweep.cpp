@@ -68,10 +68,10 @@ bool Pod::try_reclaim(Gfn gfn, Order order, const p2m::Translation& there, u64& 
   return false;
 }
 
-/// Looks at what lies at the order's cursor and moves on; returns by how many frames. There has to be a budget.
+/// Looks at what lies at the order's cursor and moves on; returns by how many frames.
 u64 Pod::sweep_step(Order order, u64& budget) {
   Gfn& cursor = cursors_[p2m::level_of_order(order)];
-  --budget;
+  if (budget > 0) --budget;
   const p2m::Translation there = p2m_.lookup(cursor);
   const bool candidate = is_ram(there.type) && there.type != Type::log_dirty && there.order >= order;
   if (candidate) static_cast<void>(try_reclaim(cursor, order, there, budget));

@@ -46,7 +46,7 @@ void shell_and_prompt(const Bench& bench) {
 
 void add_linux_cases(std::vector<Case>& cases) {
   cases.push_back({"linux/check, BIOS", 4, [](const Bench& bench) { check(bench, {}, "512M"); }});
-  cases.push_back({"linux/check, UEFI", 4, [](const Bench& bench) { check(bench, {"--uefi"}, "128M"); }});
+  cases.push_back({"linux/check, UEFI", 4, [](const Bench& bench) { check(bench, {"--uefi"}, "512M"); }});
   cases.push_back({"linux/check, 2 CPUs in the machine", 4, [](const Bench& bench) { check(bench, {"--smp", "2"}, "128M"); }});
   cases.push_back({"linux/check, 4K pages only", 4, [](const Bench& bench) {
     (void)bench.run({linux_image(bench, "linux", "128M", "octavo=check", "page_sizes = [\"4K\"]\n")}, k_limit).expect_text("octavo-check: PASS").expect_status(0);

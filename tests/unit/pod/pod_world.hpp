@@ -11,10 +11,7 @@ struct Believer : World {
   Believer(u64 target, u64 maximum, u64 tables = 64, p2m::OrderSet orders = p2m::k_all_orders, u64 bytes = u64{4} << 30,
            mm::Contents contents = mm::Contents::zero)
       : World(GENERATE(p2m::Paging::npt, p2m::Paging::ept), bytes, tables, orders), pod(p2m) {
-    if (contents == mm::Contents::any) {
-      std::vector<mm::Folio> all;
-      while (auto folio = machine.allocate(k_order_2m, DomainId::hypervisor, mm::FrameKind::hypervisor, mm::Contents::any)) all.push_back(std::move(*folio));
-    }
+    if (contents == mm::Contents::any) hoard().clear();
     REQUIRE(pod.initialize(machine, target, maximum));
     REQUIRE(pod.add_entries(Gfn{0}, maximum));
     simulated.flushes = 0;

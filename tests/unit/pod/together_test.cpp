@@ -12,9 +12,8 @@ constexpr u64 k_2m = 512;
 constexpr u64 k_1g = 512 * 512;
 
 struct Suspect : model::Believer {
-  Suspect(u64 target, u64 maximum, mm::Contents rest, u64 bytes = u64{4} << 30) : Believer(target, maximum, 4096, p2m::k_all_orders, bytes) {
-    if (rest == mm::Contents::any) hoard().clear();
-  }
+  Suspect(u64 target, u64 maximum, mm::Contents contents, u64 bytes = u64{4} << 30)
+      : Believer(target, maximum, 4096, p2m::k_all_orders, bytes, contents) {}
   /// 512 small leaves at gfn which only a copy can join.
   void scatter(u64 gfn) {
     for (u64 i = 0; i < k_2m; ++i) write(gfn + i, i + 1);
