@@ -195,8 +195,8 @@ void MemoryScript::change(u64 gfn, u64 count, GuestState state) {
 void MemoryScript::used(u64 gfn, u64 mfn, bool write, std::optional<u64> value) {
   if (mfn >= world_.simulated.frames()) return;  // a device's
   const auto known = contents_.find(mfn);
-  if (known != contents_.end()) must(word(mfn) == known->second, "the guest does not find what it wrote");
-  else if (kind_ == Kind::pod) must(word(mfn) == 0, "memory that was never written is not zero");
+  if (known != contents_.end() && word(mfn) != known->second) must(false, ("the guest does not find what it wrote at gfn " + std::to_string(gfn)).c_str());
+  if (known == contents_.end() && kind_ == Kind::pod) must(word(mfn) == 0, "memory that was never written is not zero");
   if (!write) return;
   contents_[mfn] = word(mfn) = value.value_or(++token_);
   if (p2m::is_ram(oracle_.at(gfn).type)) written_.insert(gfn);

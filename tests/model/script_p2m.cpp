@@ -305,6 +305,8 @@ void MemoryScript::moved(u64 gfn, u64 count, u64 to, Type type) {
   if (kind_ == Kind::pod) oracle_.each(gfn, count, [&](u64 first, u64 end, GuestState state) { forget_contents(state.mfn, end - first); });
   forget_contents(to, count);
   contents_.merge(contents);
+  // The other processor may have found the new frames before the move was over.
+  if (other_.done && other_.write && other_.reached && *other_.reached >= to && *other_.reached < to + count) contents_[*other_.reached] = other_.value;
   oracle_.put(gfn, count, {type, to});  // what was written stays written
 }
 

@@ -80,6 +80,28 @@ TEST_CASE("the oracle itself: putting nothing changes nothing, and what lies beh
   CHECK(oracle.edges() == std::vector<u64>{99, 100, 149, 150});  // one run again
 }
 
+// The guest writes to the last frame of what is moved, at every moment: the new leaf may be there already when the move has yet to end.
+TEST_CASE("the oracle itself: what is written in the middle of a move is expected where it was written") {
+  enum : u64 { populate_ram = 4, split = 9, begin_move = 16, continue_move = 17 };  // of the plain operations
+  // At gfn 0, 512 frames; the fifth byte: when another processor does what, then the operation's own choice.
+  const auto instruction = [](u64 operation, u64 meanwhile, u64 choice) { return operation | u64{8} << 24 | meanwhile << 32 | choice << 40; };
+  u64 moves = 0;
+  for (const Paging paging : {Paging::npt, Paging::ept}) {
+    for (u64 meanwhile = 176; meanwhile < 192; ++meanwhile) {
+      MemoryScript script(Kind::plain, paging, 0x2'0000'0107);  // 2 GiB, room for tables, all orders
+      script.step(instruction(populate_ram, 0, 0));
+      script.step(instruction(split, 95, 0));  // after it the guest writes to the last frame
+      script.step(instruction(begin_move, 0, 0));
+      script.step(instruction(continue_move, 0, 3));  // all but the last frame
+      script.step(instruction(continue_move, meanwhile, 5));
+      script.step(instruction(split, 94, 0));  // after it the guest reads it
+      moves += script.effective().contains("continue_move") ? 1u : 0u;
+      script.finish(~u64{0});
+    }
+  }
+  CHECK(moves == 2 * 16);
+}
+
 TEST_CASE("P1-P15: random sequences of every operation: NPT") { follow(Kind::plain, Paging::npt); }
 TEST_CASE("P1-P15: random sequences of every operation: EPT") { follow(Kind::plain, Paging::ept); }
 TEST_CASE("D1-D9: a guest with less memory than it believes in: NPT") { follow(Kind::pod, Paging::npt); }
