@@ -125,7 +125,13 @@ void add_verdict_cases(std::vector<Case>& cases) {
 }
 
 void add_usage_cases(std::vector<Case>& cases) {
-  cases.push_back({"command/usage errors have status 2", 2, [](const Bench& bench) { (void)bench.octavo({"run", "--no-such-option"}).expect_status(2); }});
+  cases.push_back({"command/usage errors have status 2, and say what is wrong and where help is", 2, [](const Bench& bench) {
+    (void)bench.octavo({"run", "--no-such-option"}).expect_status(2).expect_in_order({"octavo: ", "--no-such-option", "'octavo run --help'"}).expect_no_text("Usage:");
+    (void)bench.octavo({"inspect"}).expect_status(2).expect_in_order({"octavo: image is required", "'octavo inspect --help'"}).expect_no_text("Usage:");
+    (void)bench.octavo({"bogus", "x"}).expect_status(2).expect_in_order({"'bogus'", "octavo --help"}).expect_no_text("Usage:");
+    (void)bench.octavo({"--connect", "x"}).expect_status(2).expect_in_order({"octavo: command is required", "'octavo --help'"});
+    (void)bench.octavo({}).expect_status(2).expect_text("Usage:");
+  }});
   cases.push_back({"command/run names a missing emulator's package", 2, [](const Bench& bench) {
     (void)bench.run({"--hypervisor", mini(bench), "--qemu", "qemu-system-nowhere"}).expect_status(2).expect_text("apt-get install qemu-system-x86");
   }});

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 
 #include "tools/octavo/connect/endpoint.hpp"
 #include "tools/octavo/connect/request.hpp"
@@ -45,9 +44,8 @@ int speak(const Options& options) {
     report_error(fmt::format("octavo: {}: {}", options.endpoint, answer.error()));
     return k_exit_no_connection;
   }
-  const bool colours = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
   if (options.json) fmt::print("{}\n", answer->line);
-  else fmt::print("{}", answer_table(answer->json, colours ? Colours::yes : Colours::no));
+  else fmt::print("{}", answer_table(answer->json, wants_colours(STDOUT_FILENO) ? Colours::yes : Colours::no));
   if (answer->ok()) return k_exit_done;
   const auto why = answer->json.find("error");
   report_error(fmt::format("{}: {}", options.words.front(), why != answer->json.end() && why->is_string() ? why->get<std::string>() : "failed, and does not say why"));
@@ -59,6 +57,7 @@ int connect(int argc, char** argv) {
   CLI::App app{"Speak to a running Octavo over its operator channel", "octavo"};
   Options options;
   app.footer(k_footer);
+  app.failure_message(short_failure);
   app.add_option("--connect", options.endpoint, "a UNIX socket, a serial device or pseudo-terminal, or tcp:HOST:PORT on the loopback")->type_name("WHERE")->required();
   app.add_option("--timeout", options.limit_seconds, "give up after so many seconds")->type_name("SECONDS")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_flag("--json", options.json, "the answer as the hypervisor gave it: one line of JSON");

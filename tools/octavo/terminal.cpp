@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <cstring>
+
 namespace octavo::tool {
 namespace {
 
@@ -12,8 +15,14 @@ constexpr u64 k_worth_a_progress_line = u64{16} << 20;  // bytes
 bool on_terminal() { return ::isatty(STDERR_FILENO) != 0; }
 }  // namespace
 
+bool wants_colours(int descriptor) {
+  const char* refused = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return ::isatty(descriptor) != 0 && (refused == nullptr || *refused == '\0') && (terminal == nullptr || std::strcmp(terminal, "dumb") != 0);
+}
+
 void report_error(std::string_view text) {
-  if (on_terminal()) fmt::print(stderr, "\033[1;31m{}\033[0m\n", text);
+  if (wants_colours(STDERR_FILENO)) fmt::print(stderr, "\033[1;31m{}\033[0m\n", text);
   else fmt::print(stderr, "{}\n", text);
 }
 

@@ -9,6 +9,9 @@
 
 namespace octavo::tool {
 
+/// The descriptor is a terminal that knows colours, and nobody has set NO_COLOR (no-color.org).
+[[nodiscard]] bool wants_colours(int descriptor);
+
 /// "web.toml:7: memory 64M is above maximum_memory 32M"
 void report_error(std::string_view text);
 

@@ -20,6 +20,9 @@ void add_inspect(CLI::App& app, int& status);
 void add_iso(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 
+/// What a wrong command line is answered with: a line that says what is wrong and one that names the way out.
+[[nodiscard]] std::string short_failure(const CLI::App* app, const CLI::Error& error);
+
 /// `octavo --connect WHERE COMMAND...`: everything on this command line is its own. Returns the exit status.
 int connect(int argc, char** argv);
 }  // namespace octavo::tool
