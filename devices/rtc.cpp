@@ -2,6 +2,7 @@
 #include "devices/rtc.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "lib/calendar.hpp"
 #include "devices/ticks.hpp"
@@ -97,6 +98,8 @@ bool Rtc::alarm_matches(unsigned index, u8 now) const {
 
 // The next second after `after` at which the alarm goes off, at most a day away. Leaps over hours and minutes that do not match.
 std::optional<i64> Rtc::find_alarm(i64 after) const {
+  const auto is_possible = [this](unsigned index) { return std::ranges::any_of(std::views::iota(0, 60), [&](i64 value) { return alarm_matches(index, encode(value)); }); };
+  if (!is_possible(minutes_alarm) || !is_possible(seconds_alarm)) return std::nullopt;  // a day of seconds need not be gone through for that
   for (i64 t = after + 1; t <= after + k_day;) {
     const i64 in_day = floor_mod(t, k_day);
     if (!alarm_matches(hours_alarm, encode_hour(in_day / 3600))) {

@@ -121,6 +121,8 @@ class Domain final : public vcpu::Environment, public devices::BoardEvents, publ
   u64 now_ns() const override;
 
  private:
+  /// How much of a move it carries out when the guest needs what is on the move, in frames.
+  static constexpr u64 k_frames_moved = 512;
   // Apart, so that the hot paths save no registers for them.
   [[gnu::noinline]] void keep_deadline();
   [[gnu::noinline]] void log_unknown_port(u16 port, unsigned size, bool is_write);

@@ -42,10 +42,15 @@ i64 Domain::resize(arch::GuestRegisters& regs, bool more) {
     const u64 populated = more ? 0 : pod_.accounts().populated;
     const Result<u64> piece = more ? pod_.increase(gfn + handled, left - handled, 1) : pod_.decrease(gfn + handled, left - handled, 1);
     if (!piece) return ends(code_of(piece.error()), done + handled);
+    if (*piece == 0 && !more && p2m_.lookup(gfn + handled).type == p2m::Type::transit) {  // it will be there when the move is done
+      pod_.advance(k_frames_moved);
+      break;
+    }
     if (*piece == 0) return ends(more ? -OCTAVO_EEXIST : -OCTAVO_ENOENT, done + handled);
+    const Order entry = p2m_.configuration().orders.largest((gfn + handled).value(), *piece);
     handled += *piece;
     const bool large = !more && populated - pod_.accounts().populated > 1;
-    budget -= large ? budget : 1;
+    budget -= large ? budget : std::min(budget, *piece >> entry.value());
   }
   if (handled == left) return ends(0, count);
   regs[Gpr::r8] = done + handled;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domain/manager.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <new>
 
@@ -69,7 +70,7 @@ Result<Domain*> Manager::create(usize module, unsigned quick_restarts) {
     format_error(why, checked.error());
     return refuse(module, checked.error().code, "{}", why.view());
   }
-  if (find(image_being_built.config.name) != nullptr) {
+  if (find_name(image_being_built.config.name) != nullptr) {
     return refuse(module, Error::exists, "a domain named {} is there already", image_being_built.config.name);
   }
   for (Slot& slot : slots_) {
@@ -102,8 +103,7 @@ Result<Domain*> Manager::build(Slot& slot, usize module, unsigned quick_restarts
   // The hypervisor's own frames stay mapped as long as the domain lives.
   u8* const storage = static_cast<u8*>(arch::map_frames(memory.mfn(), order.frames()));
   const u64 context_at = domain_frames * k_page_size;
-  do ++last_id_; while (last_id_ == 0);  // 0 is the hypervisor
-  const DomainId id{last_id_};
+  const DomainId id = new_id();
   arch::GuestContext& context = machine_.backend->make_context(storage + context_at, to_hpa(memory.mfn() + domain_frames));
   const Parts parts{id, module, quick_restarts, context, *policies_, storage + context_at + context_frames * k_page_size};
   Domain* const domain = new (storage) Domain(parts, image.config);
@@ -196,13 +196,28 @@ Result<pod::Pod::Reply> Manager::set_target(Domain& domain, u64 frames) {
   }
 }
 
+/// Ids are used again after 65,535 births, but never one that a domain still has: who owns a frame is told by it.
+DomainId Manager::new_id() {
+  last_id_ = id_after(last_id_, [this](DomainId id) {
+    return std::ranges::any_of(slots_, [id](const Slot& slot) { return slot.domain != nullptr && slot.domain->id() == id; });
+  });
+  return last_id_;
+}
+
+Domain* Manager::find_name(std::string_view name) {
+  Domain* found = nullptr;
+  for_each([&](Domain& domain) { if (domain.name() == name) found = &domain; });
+  return found;
+}
+
 Domain* Manager::find(std::string_view name_or_id) {
+  if (Domain* const named = find_name(name_or_id)) return named;
   Domain* found = nullptr;
   for_each([&](Domain& domain) {
     char digits[8];
     BufferSink id{digits};
     format(id, "{}", domain.id());
-    if (domain.name() == name_or_id || id.view() == name_or_id) found = &domain;
+    if (id.view() == name_or_id) found = &domain;
   });
   return found;
 }

@@ -15,6 +15,12 @@ struct MachineTraits {
   unsigned physical_bits = 36;       ///< MAXPHYADDR
 };
 
+/// The next id, which is neither the hypervisor's nor one for which is_taken(DomainId).
+[[nodiscard]] DomainId id_after(DomainId id, auto&& is_taken) {
+  do id = DomainId{static_cast<u16>(static_cast<u16>(id) + 1)}; while (id == DomainId::hypervisor || is_taken(id));
+  return id;
+}
+
 class Manager {
  public:
   static constexpr usize k_slots = 32;
@@ -41,6 +47,7 @@ class Manager {
   static constexpr unsigned k_most_restarts = 5;
   static constexpr u64 k_soon_ns = 10'000'000'000;
 
+  /// By its name, or else by its id: a name may consist of digits.
   [[nodiscard]] Domain* find(std::string_view name_or_id);
   [[nodiscard]] usize count() const;
   void for_each(auto&& f) {
@@ -65,6 +72,8 @@ class Manager {
   [[nodiscard]] Result<Domain*> create(usize module, unsigned quick_restarts);
   [[nodiscard]] Result<Domain*> build(Slot& slot, usize module, unsigned quick_restarts, const Image& image);
   void restart(Domain& domain);
+  [[nodiscard]] DomainId new_id();
+  [[nodiscard]] Domain* find_name(std::string_view name);
   /// Logs and remembers why `module` did not become a domain.
   template <class... Arguments>
   [[nodiscard]] std::unexpected<Error> refuse(usize module, Error error, FormatString<Arguments...> pattern, const Arguments&... arguments);
@@ -74,7 +83,7 @@ class Manager {
   const vcpu::Policies* policies_ = nullptr;
   Slot slots_[k_slots];
   void (*meanwhile_)() = [] {};
-  u16 last_id_ = 0;
+  DomainId last_id_ = DomainId::hypervisor;
   bool any_failed_ = false;
   char why_not_[192] = {};
   usize why_not_size_ = 0;

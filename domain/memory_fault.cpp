@@ -8,12 +8,8 @@
 namespace octavo::domain {
 using vcpu::MemoryVerdict;
 
-namespace {
-/// How much of a move one fault on it carries out, in frames.
-constexpr u64 k_frames_moved = 512;
-}  // namespace
-
 MemoryVerdict Domain::memory_fault(const arch::MemoryFault& fault) {
+  if (state_ == State::ended) return MemoryVerdict::retry;  // by the same instruction, before: it will not run again
   const Gfn gfn = to_gfn(fault.gpa);
   const p2m::Translation there = p2m_.lookup(gfn);
   if (there.type == p2m::Type::pod) return populate(gfn);
@@ -67,7 +63,12 @@ Result<> Domain::bring_in(Gpa gpa, u64 size) {
   if (size == 0) return {};
   if (!range_within(gpa.value(), size, to_gpa(p2m_.limit()).value())) return fail(Error::out_of_range);
   for (Gfn gfn = to_gfn(gpa); gfn <= to_gfn(gpa + (size - 1)); gfn += 1) {
-    if (p2m_.lookup(gfn).type == p2m::Type::pod) OCTAVO_TRY(pod_.populate(gfn));
+    const p2m::Type type = p2m_.lookup(gfn).type;
+    if (type == p2m::Type::pod) OCTAVO_TRY(pod_.populate(gfn));
+    if (type == p2m::Type::transit) {
+      pod_.advance(k_frames_moved);
+      return fail(Error::again);
+    }
   }
   return {};
 }

@@ -111,14 +111,14 @@ Result<void> P2m::set_hole(Gfn gfn, u64 count, Type type) {
 Result<void> P2m::set_hole_some(Gfn& gfn, u64& count, Type type, u64 budget) {
   while (count > 0) {
     if (budget == 0) return fail(Error::again);
-    // One step: no more than one leaf table, or the leaf or hole that lies there.
+    // One step: no more than one leaf table, or the leaf or hole that lies there; of that what 512 of the largest entries hold.
     u64 step = std::min(count, k_order_2m.frames() - (gfn.value() & (k_order_2m.frames() - 1)));
     {
       LockGuard guard(lock_);
       OCTAVO_TRY(check_range(gfn, step));
       const Slot slot = find(gfn, 1);
-      const u64 whole = order_of_level(slot.level).frames();
-      if (slot.level > 1 && gfn.is_aligned(order_of_level(slot.level)) && count >= whole) step = whole;
+      const Order order = std::min(order_of_level(slot.level), order_of_level(configuration_.orders.highest_level() + 1));
+      if (slot.level > 1 && gfn.is_aligned(order) && count >= order.frames()) step = std::max(step, order.frames());
     }
     OCTAVO_TRY(set_hole(gfn, step, type));
     gfn += step;

@@ -3,6 +3,7 @@
 // change is planned (may fail, nothing has happened), committed (cannot fail), gathered (flushed) and freed. A leaf of memory holds
 // one reference on its folio for every frame that it maps (P11), so splitting and promoting leave the counts alone.
 #pragma once
+#include <bit>
 #include <initializer_list>
 
 #include "lib/lock.hpp"
@@ -19,6 +20,7 @@ class OrderSet {
     for (const Order order : orders) bits_ |= 1u << level_of_order(order);
   }
   [[nodiscard]] constexpr bool has(Order order) const { return order <= k_order_1g && order.value() % 9 == 0 && (bits_ >> level_of_order(order) & 1) != 0; }
+  [[nodiscard]] constexpr unsigned highest_level() const { return static_cast<unsigned>(std::bit_width(bits_)) - 1; }
   /// The largest order in the set at which `alignment` is aligned and that `count` frames can hold.
   [[nodiscard]] constexpr Order largest(u64 alignment, u64 count) const {
     for (const Order order : {k_order_1g, k_order_2m}) {

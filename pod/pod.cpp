@@ -87,6 +87,10 @@ Result<mm::Folio> Pod::folio_for(Order limit) {
     search_ = {};
     return folio;
   }
+  if (p2m_.frames_in_transit() > 0) {  // its target may be what the cache had; as much comes back when it is done
+    static_cast<void>(p2m_.continue_move(k_looks, this));
+    return fail(Error::again);
+  }
   for (u64 budget = k_looks; budget > 0;) {
     if (clean_some(budget)) {
       if (Result<mm::Folio> folio = folio_from_cache(limit)) return folio;
@@ -152,9 +156,10 @@ Result<Pod::Reply> Pod::set_target(u64 frames, u64 budget) {
 /// Takes from the machine what is missing to `frames`.
 Result<void> Pod::grow(u64 frames, u64& budget) {
   for (;;) {
-    const u64 held = accounts_locked().held() - change_.claim.frames();
+    const u64 with_claim = accounts_locked().held();
+    const u64 held = with_claim - change_.claim.frames();
     if (held >= frames) return {};
-    pending_ = 0;
+    pending_ = with_claim - std::min(with_claim, frames);  // a move's target may be lent
     if (budget == 0) return fail(Error::again);
     Result<mm::Folio> folio = fail(Error::out_of_memory);
     for (const Order order : {k_order_1g, k_order_2m, k_order_4k}) {
@@ -312,8 +317,11 @@ Result<u64> Pod::increase(Gfn gfn, u64 count, u64 budget) {
   for (; done < count && budget > 0; --budget) {
     const Gfn at = gfn + done;
     const p2m::Translation there = p2m_.lookup(at);
-    const u64 rest = std::min(count - done, there.order.frames() - (at - at.align_down(there.order)));
+    u64 rest = std::min(count - done, there.order.frames() - (at - at.align_down(there.order)));
     if (there.type == Type::invalid) {
+      // A hole may be larger than the entries that are to take its place: no more than a table of those.
+      const Order table = p2m::order_of_level(p2m_.configuration().orders.highest_level() + 1);
+      rest = std::min(rest, table.frames() - (at - at.align_down(table)));
       const Result<void> marked = p2m_.set_hole(at, rest, Type::pod);
       if (!marked) return done > 0 ? Result<u64>{done} : fail(marked.error());
     } else if (there.type != Type::pod) {

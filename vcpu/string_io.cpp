@@ -53,6 +53,10 @@ class Element {
 
  private:
   StringProgress in(const walk::Extent& extent) {
+    // What a port gives is gone from there, so first of all it has to be sure that it can be put away.
+    std::array<u8, 4> before{};
+    const auto reachable = walk::read_extent(memory_, extent, std::span(before).first(io_.size));
+    if (!reachable) return failed(reachable.error());
     const u32 value = ports_.read(io_.port, io_.size);
     const std::array<u8, 4> bytes{static_cast<u8>(value), static_cast<u8>(value >> 8), static_cast<u8>(value >> 16),
                                   static_cast<u8>(value >> 24)};

@@ -44,7 +44,7 @@ SliceEnd Vcpu::run() {
   }
   waiting_ = false;
   const unsigned cpu = arch::cpu_index();
-  while (!stop_requested_) {
+  while (!stop_requested_ && !waiting_) {
     if (environment_.interrupt_pending()) take_interrupts();
     users_.enter(cpu);
     const Exit& exit = context_.run();
@@ -58,7 +58,6 @@ SliceEnd Vcpu::run() {
       case ExitKind::port_io:
         if (exit.io.is_string) [[unlikely]] {
           on_string_io(exit);
-          if (waiting_) return SliceEnd::waiting;
         } else {
           on_port_io(exit);
         }
@@ -69,7 +68,8 @@ SliceEnd Vcpu::run() {
       case ExitKind::hypercall: on_hypercall(exit); break;
       case ExitKind::memory:
         fault(exit.memory);
-        if (waiting_) return SliceEnd::waiting;
+        // A guest whose events lead to the next exit each would never let the processor look at an interrupt of the host.
+        if (context_.event_pending()) return SliceEnd::interrupted;
         break;
       case ExitKind::halt:
         if (on_halt(exit)) return SliceEnd::halted;
@@ -77,7 +77,10 @@ SliceEnd Vcpu::run() {
       case ExitKind::control_register: on_control_register(exit); break;
       case ExitKind::set_xcr: on_set_xcr(exit); break;
       case ExitKind::cache_control: on_cache_control(exit); break;
-      case ExitKind::exception: on_exception(exit); break;
+      case ExitKind::exception:
+        on_exception(exit);
+        if (context_.event_pending()) return SliceEnd::interrupted;
+        break;
       case ExitKind::read_pmc: inject_gp(); break;  // no counters are offered: every index is invalid
       case ExitKind::monitor_wait:
       case ExitKind::virtualization_instruction: inject_ud(); break;  // CPUID offers none of them
@@ -92,7 +95,7 @@ SliceEnd Vcpu::run() {
       case ExitKind::count: crash(CrashCause::unhandled_exit); break;
     }
   }
-  return SliceEnd::stopped;
+  return waiting_ ? SliceEnd::waiting : SliceEnd::stopped;
 }
 
 /// An interrupt is pending at the controller: inject it, or see to it that the guest exits when it can be.

@@ -53,14 +53,19 @@ std::optional<u64> MemoryScript::reach(u64 gfn, bool write) {
     if (state.type != Type::pod) return std::nullopt;
     const Order hole = world_.p2m.lookup(Gfn{gfn}).order;
     const u64 before = reclaimed();
-    auto populated = pod_.populate(Gfn{gfn});
+    const auto populate = [&] {
+      const auto done = pod_.populate(Gfn{gfn});
+      if (move_) static_cast<void>(absorb_move());  // it may have helped one along
+      return done;
+    };
+    auto populated = populate();
     for (u64 searches = 0; !populated && populated.error() == Error::again; ++searches) {  // the vCPU faults again
-      must(searches < 3 * guest_frames_ / 1000 + 8, "a search for zero memory that does not end");
-      populated = pod_.populate(Gfn{gfn});
+      must(searches < 4 * guest_frames_ / 1000 + 8, "a search for zero memory that does not end");
+      populated = populate();
     }
     absorb_reclaimed(reclaimed() - before);
     if (!populated) {
-      if (populated.error() == Error::out_of_memory) must(pod_.accounts().cached() == 0, "out of memory with a cache");
+      if (populated.error() == Error::out_of_memory) must(pod_.accounts().cached() == 0 && !move_, "out of memory with a cache, or with memory on the move");
       else must(populated.error() == Error::no_table_memory, "refused");
       return std::nullopt;
     }

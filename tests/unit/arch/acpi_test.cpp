@@ -148,7 +148,7 @@ TEST_CASE("MADT: an entry of length 0 is corrupt, not endless") {
   CHECK(parse_madt(b.view()).error() == Error::corrupt);
 }
 
-TEST_CASE("FADT: timer, PM1, reset; the ACPI 1 table has no reset register") {
+TEST_CASE("FADT: timer, PM1, reset, the ACPI 1 table has no reset register") {
   const auto parsed = parse_fadt(fadt().view());
   REQUIRE(parsed);
   CHECK(parsed->dsdt == Hpa{0x7fe0000});

@@ -125,7 +125,7 @@ TEST_CASE("linux: no initrd, no pointer to one") {
   }
 }
 
-TEST_CASE("linux: a signature behind the payload is not loaded; a payload short of its last paragraph is") {
+TEST_CASE("linux: a signature behind the payload is not loaded, a payload short of its last paragraph is") {
   BootInput input;
   input.kernel = sample_bzimage();
   input.kernel.resize(input.kernel.size() + 999);

@@ -61,7 +61,7 @@ TEST_CASE("bus: wide accesses to byte devices and across edges become bytes in a
   CHECK(bus.counters().reads[1] == 5);
 }
 
-TEST_CASE("bus: nobody's ports read as ones, are counted and told; the last port has no next") {
+TEST_CASE("bus: nobody's ports read as ones, are counted and told, the last port has no next") {
   test::Events events;
   PortBus bus{events};
   CHECK(bus.read(0x300, 1) == 0xFF);

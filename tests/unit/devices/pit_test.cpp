@@ -63,7 +63,7 @@ TEST_CASE_METHOD(Fixture, "PIT: mode 3 drives IRQ 0 once a period") {
   CHECK(pit.missed_ticks() == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "PIT: mode 0 interrupts once; the control word takes it back") {
+TEST_CASE_METHOD(Fixture, "PIT: mode 0 interrupts once, the control word takes it back") {
   program(0, 0, 100);
   irq.rises = 0;
   at_tick(1 + 99);
@@ -195,7 +195,7 @@ TEST_CASE_METHOD(Fixture, "PIT: the gate of channel 2 stops mode 0 and lets it g
   CHECK((in(0x61) & 0x20) != 0);
 }
 
-TEST_CASE_METHOD(Fixture, "PIT: the refresh bit toggles each 15 microseconds; unused bits read as zero") {
+TEST_CASE_METHOD(Fixture, "PIT: the refresh bit toggles each 15 microseconds, unused bits read as zero") {
   const u8 first = in(0x61);
   clock.ns = 15'085;
   CHECK((first ^ in(0x61)) == 0x10);

@@ -122,7 +122,7 @@ TEST_CASE_METHOD(Fixture, "RTC: update-ended interrupt, once until C is read") {
   CHECK(rtc.next_deadline_ns() == 6 * k_second);
 }
 
-TEST_CASE_METHOD(Fixture, "RTC: flags rise without their enables; IRQF does not") {
+TEST_CASE_METHOD(Fixture, "RTC: flags rise without their enables, IRQF does not") {
   at(k_second);
   CHECK(get(0x0C) == 0x70);  // update ended, alarm at midnight, a periodic tick of the default rate
   CHECK(irq.rises == 0);

@@ -74,7 +74,7 @@ TEST_CASE_METHOD(Fixture, "UART: THRE interrupts when enabled, is cleared by rea
   CHECK(in(2) == 0xC2);
 }
 
-TEST_CASE_METHOD(Fixture, "UART: receives through the FIFO in order; trigger level and time-out") {
+TEST_CASE_METHOD(Fixture, "UART: receives through the FIFO in order, trigger level and time-out") {
   open();
   out(2, 0x41);  // trigger 4
   out(1, 0x01);
@@ -92,7 +92,7 @@ TEST_CASE_METHOD(Fixture, "UART: receives through the FIFO in order; trigger lev
   CHECK(in(2) == 0xC1);
 }
 
-TEST_CASE_METHOD(Fixture, "UART: room for 16 with FIFO, for 1 without; overrun is told once") {
+TEST_CASE_METHOD(Fixture, "UART: room for 16 with FIFO, for 1 without, overrun is told once") {
   const bool fifo = GENERATE(true, false);
   out(2, fifo ? 0x01 : 0x00);
   out(4, 0x08);

@@ -42,7 +42,7 @@ struct ChannelRig : Rig {
 };
 }  // namespace
 
-TEST_CASE("channel: a line is answered once; CR and empty lines are nothing; ids come back") {
+TEST_CASE("channel: a line is answered once, CR and empty lines are nothing, ids come back") {
   ChannelRig rig;
   auto got = rig.ask("list\r\n\r\n\n#7 version\n#18446744073709551615 help\n");
   REQUIRE(got.size() == 3);
@@ -108,7 +108,7 @@ TEST_CASE("channel: any bytes get valid answers") {
   CHECK(rig.ask("\x15list\n").size() == 1);
 }
 
-TEST_CASE("channel: a reader that does not read holds up nobody; commands wait, and none is lost") {
+TEST_CASE("channel: a reader that does not read holds up nobody, commands wait, and none is lost") {
   ChannelRig rig;
   rig.line.room = 0;
   rig.line.type("#1 help\n#2 pause web\n");

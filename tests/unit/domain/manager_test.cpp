@@ -139,7 +139,38 @@ TEST_CASE("Manager: on_crash = preserve keeps a crashed domain, and destroying i
   CHECK(rig.accounts() == rig.at_start);
 }
 
-TEST_CASE("P15: births, ends and targets let the others run between their pieces, and never show a domain that is not whole") {
+TEST_CASE("Manager: a name of digits is that domain, whatever the ids are, and is taken only by a name") {
+  Rig rig;
+  rig.add_module("two.dom", test::small_image("2"));
+  rig.add_module("one.dom", test::small_image("1"));
+  rig.start();
+  const auto two = manager().create(0);  // id 1
+  REQUIRE(two);
+  const auto one = manager().create(1);  // id 2
+  REQUIRE(one);
+  CHECK(manager().find("2") == *two);
+  CHECK(manager().find("1") == *one);
+}
+
+TEST_CASE("Manager: an id is not given again while a domain has it, nor is the hypervisor's") {
+  const auto is_taken = [](DomainId id) { return id == DomainId{1} || id == DomainId{2} || id == DomainId{9}; };
+  CHECK(domain::id_after(DomainId{7}, is_taken) == DomainId{8});
+  CHECK(domain::id_after(DomainId{8}, is_taken) == DomainId{10});
+  CHECK(domain::id_after(DomainId{0xFFFF}, is_taken) == DomainId{3});
+  // The manager asks for those that it has.
+  Rig rig;
+  rig.add_module("one.dom", test::small_image("one"));
+  rig.start();
+  const auto first = manager().create(0);
+  REQUIRE(first);
+  const DomainId before = (*first)->id();
+  manager().destroy(**first);
+  const auto second = manager().create(0);
+  REQUIRE(second);
+  CHECK((*second)->id() == domain::id_after(before, [](DomainId) { return false; }));
+}
+
+TEST_CASE("P15: births and ends let the others run between their pieces, and never show a domain that is not whole") {
   static u64 meanwhiles;
   static bool ran_too_soon;
   Rig rig;
@@ -158,9 +189,6 @@ TEST_CASE("P15: births, ends and targets let the others run between their pieces
   REQUIRE(made);
   CHECK(meanwhiles >= 3);
   CHECK((*made)->runnable());
-  manager().set_meanwhile([] { ++meanwhiles; });
-  meanwhiles = 0;
-  REQUIRE(manager().set_target(**made, 1));
   manager().set_meanwhile([] {
     ++meanwhiles;
     manager().for_each([](domain::Domain& domain) { ran_too_soon = ran_too_soon || domain.runnable(); });
@@ -170,4 +198,24 @@ TEST_CASE("P15: births, ends and targets let the others run between their pieces
   CHECK(meanwhiles >= 3);
   CHECK_FALSE(ran_too_soon);
   CHECK(rig.accounts() == rig.at_start);
+}
+
+TEST_CASE("P15: a target lets the others run while memory is made for it") {
+  static u64 meanwhiles;
+  Rig rig;
+  test::Bytes image = test::with_property(test::small_image("web"), "/config", "leaf-orders", test::cell(0));
+  image = test::with_property(image, "/config", "memory", test::cells(12 << 20));
+  image = test::with_property(image, "/config", "maximum-memory", test::cells(24 << 20));
+  image = test::with_property(image, "/memory-map/range@0", "size", test::cells(23 << 20));
+  rig.add_module("web.dom", image);
+  rig.start();
+  const auto made = manager().create(0);
+  REQUIRE(made);
+  meanwhiles = 0;
+  manager().set_meanwhile([] { ++meanwhiles; });
+  const auto reply = manager().set_target(**made, (24 << 20) / k_page_size);
+  REQUIRE(reply);
+  CHECK(reply->added == (12 << 20) / k_page_size);
+  CHECK(meanwhiles >= 1);
+  manager().set_meanwhile([] {});
 }

@@ -69,7 +69,7 @@ TEST_CASE("operator: a wrong number of words gets what the command takes, and ch
   CHECK(manager().count() == 2);
 }
 
-TEST_CASE("operator: words between any number of spaces; no words, no answer; unknown words an error") {
+TEST_CASE("operator: words between any number of spaces, no words, no answer, unknown words an error") {
   TwoDomains rig;
   CHECK(Rig::ask("   list  ")["ok"] == true);
   CHECK(Rig::ask_text("") == "");
@@ -85,7 +85,7 @@ TEST_CASE("operator: numbers") {
   for (const char* bad : {"", "0x", "18446744073709551616", "0x10000000000000000", "12a", "-1", "+1", " 1", "0x1g", "1.0", "x"}) CHECK_FALSE(domain::parse_number(bad));
 }
 
-TEST_CASE("operator: help names every command; domains is list") {
+TEST_CASE("operator: help names every command, domains is list") {
   TwoDomains rig;
   const Json help = Rig::ask("help");
   CHECK(help["commands"].size() == domain::commands().size());
@@ -214,7 +214,7 @@ TEST_CASE("operator: stats has every counter of the vCPU and of the p2m, exits t
   CHECK(Rig::ask("stats nobody")["ok"] == false);
 }
 
-TEST_CASE("operator: regs, loglevel, version; reboot and shutdown leave the end to the main loop") {
+TEST_CASE("operator: regs, loglevel, version, reboot and shutdown leave the end to the main loop") {
   TwoDomains rig;
   const Json regs = Rig::ask("regs web")["registers"];
   CHECK(regs.size() == 23);

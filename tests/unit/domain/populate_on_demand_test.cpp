@@ -128,6 +128,14 @@ TEST_CASE("D7: a vCPU without memory waits, a higher target lets it go on where 
   CHECK(one.domain->p2m().audit().clean());
 }
 
+TEST_CASE("D7: a domain that has ended is not brought back by a fault of its last instruction") {
+  OneDomain one;
+  one.domain->end(domain::Ending::debug_exit);
+  CHECK(one.touch(k_high) == vcpu::MemoryVerdict::retry);
+  CHECK(one.domain->state() == State::ended);
+  CHECK(one.domain->p2m().lookup(Gfn{k_high}).type == p2m::Type::pod);
+}
+
 TEST_CASE("D3: zero memory comes back before a vCPU waits") {
   OneDomain one;
   for (u64 gfn = 0; gfn < 0x200; ++gfn) {
@@ -227,7 +235,7 @@ TEST_CASE("hypercalls: a long range comes back with a cursor, made again it ends
   for (u64 gfn = k_high; gfn < k_high + 0x100; ++gfn) CHECK(one.domain->p2m().lookup(Gfn{gfn}).type == p2m::Type::invalid);
 }
 
-TEST_CASE("hypercalls: an audit in pieces comes to an end and finds nothing; a made-up cursor is refused") {
+TEST_CASE("hypercalls: an audit in pieces comes to an end and finds nothing, a made-up cursor is refused") {
   OneDomain one;
   u64 calls = 0;
   i64 result = one.call(OCTAVO_HC_MEMORY_AUDIT, 77);

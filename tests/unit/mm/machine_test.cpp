@@ -38,7 +38,7 @@ TEST_CASE("F1: the fields of a frame's state do not share bits") {
   }
 }
 
-TEST_CASE("F2: a PC's memory map is taken over; the table breaks no whole gigabyte") {
+TEST_CASE("F2: a PC's memory map is taken over, the table breaks no whole gigabyte") {
   model::SimulatedMachine simulated(6 * k_gib);
   mm::Machine machine;
   const arch::MemoryRange ram[] = {range(0, 0x9F000), range(k_mib, 3 * k_gib - 64 * k_mib), range(4 * k_gib, 6 * k_gib)};

@@ -39,7 +39,7 @@ TEST_CASE("P1: leaves survive a round trip in both formats, at every level, and 
   }
 }
 
-TEST_CASE("P1: table entries survive a round trip; a pending type that forbids writing does so at once") {
+TEST_CASE("P1: table entries survive a round trip, a pending type that forbids writing does so at once") {
   for (const Format* format : k_formats) {
     for (unsigned type = 0; type < k_types; ++type) {
       for (unsigned bit = 0; bit < 40; ++bit) {

@@ -68,7 +68,7 @@ TEST_CASE("P8: a lazy change costs one store and one flush, and is told and enfo
   }
 }
 
-TEST_CASE("P7: in place, 4K to 2M to 1G; folios are joined, A and D harvested after the flush, tables freed") {
+TEST_CASE("P7: in place, 4K to 2M to 1G, folios are joined, A and D harvested after the flush, tables freed") {
   for (const Paging paging : k_pagings) {
     World world(paging, u64{4} << 30, 600);
     const u64 free = world.machine.statistics().free_frames();
@@ -94,7 +94,7 @@ TEST_CASE("P7: in place, 4K to 2M to 1G; folios are joined, A and D harvested af
   }
 }
 
-TEST_CASE("P7: separate folios that happen to be contiguous are joined; a pin forbids it") {
+TEST_CASE("P7: separate folios that happen to be contiguous are joined, a pin forbids it") {
   World world(GENERATE(Paging::npt, Paging::ept), u64{1} << 30);
   // One run of 2M, cut into single frames by mapping it that way.
   std::vector<mm::Folio> frames;
@@ -122,7 +122,7 @@ TEST_CASE("P7: separate folios that happen to be contiguous are joined; a pin fo
   CHECK(world.check() == "");
 }
 
-TEST_CASE("P7: by copying, in steps; the guest waits; contents, A and D come along; nothing is lost by an abort") {
+TEST_CASE("P7: by copying, in steps, the guest waits, contents, A and D come along, nothing is lost by an abort") {
   for (const Paging paging : k_pagings) {
     World world(paging, u64{1} << 30);
     scatter(world, Gfn{k_2m}, false);

@@ -124,7 +124,7 @@ TEST_CASE("P13: A and D that hardware sets while an entry is being split are kep
   }
 }
 
-TEST_CASE("P11: memory with a live leaf cannot be freed; the last leaf frees it, after the flush") {
+TEST_CASE("P11: memory with a live leaf cannot be freed, the last leaf frees it, after the flush") {
   for (const Paging paging : k_pagings) {
     World world(paging);
     const Mfn mfn = world.mapped_folio(Gfn{k_2m}, k_order_2m);
@@ -278,7 +278,7 @@ TEST_CASE("F7: the pool of the computed size serves the all-4K worst case exactl
   worst.destroy();
 }
 
-TEST_CASE("P5: backing falls back from 1G to 2M to 4K and says so; without memory nothing is left behind") {
+TEST_CASE("P5: backing falls back from 1G to 2M to 4K and says so, without memory nothing is left behind") {
   World world(GENERATE(Paging::npt, Paging::ept), u64{3} << 30, 4096);
   // No whole gigabyte is left but one; 2M runs are.
   std::vector<mm::Folio> held;

@@ -85,7 +85,7 @@ TEST_CASE("D4: growing takes the largest folios that fit, and exactly what is mi
   CHECK(world.problem() == "");
 }
 
-TEST_CASE("D4: growing forgets what was pending; a growth that fails remembers it") {
+TEST_CASE("D4: growing forgets what was pending, a growth that fails remembers it") {
   Believer world(2 * k_2m, 64 * k_1g, 64);
   world.write(0, 1);
   world.write(k_2m, 1);

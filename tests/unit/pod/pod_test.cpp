@@ -84,7 +84,7 @@ TEST_CASE("D1: the cache re-merges what it gets and breaks the smallest run that
   CHECK(world.machine.statistics().free_frames() == free);
 }
 
-TEST_CASE("D3: populate by the largest folio; without one the entry is split; every populate is bounded") {
+TEST_CASE("D3: populate by the largest folio, without one the entry is split, every populate is bounded") {
   for (const Paging paging : k_pagings) {
     PodWorld world(paging, k_1g + 2 * k_2m, 4 * k_1g);
     CHECK(world.pod.accounts().entries == 4 * k_1g);
@@ -119,7 +119,7 @@ TEST_CASE("D3, D7: when all is used the verdict is out of memory, and the domain
   }
 }
 
-TEST_CASE("D4: targets are exact; what cannot be returned at once is pending until the guest gives it") {
+TEST_CASE("D4: targets are exact, what cannot be returned at once is pending until the guest gives it") {
   PodWorld world(Paging::npt, 4 * k_2m, 16 * k_2m);
   const u64 free = world.machine.statistics().free_frames();
   for (u64 i = 0; i < 3; ++i) REQUIRE(world.write(i * k_2m, 1));

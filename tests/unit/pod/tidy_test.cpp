@@ -139,7 +139,7 @@ TEST_CASE("D4, D5: zero memory beyond the target goes back by itself, and the lo
   CHECK(world.check() == "");
 }
 
-TEST_CASE("D9: what was given up can be had back, at any offset; what was not cannot") {
+TEST_CASE("D9: what was given up can be had back, at any offset, what was not cannot") {
   TidyWorld world(4 * k_2m, 8 * k_2m);
   for (u64 gfn = 0; gfn < 2 * k_2m; ++gfn) world.write(gfn, gfn + 1);
   REQUIRE(world.pod.decrease(Gfn{100}, 700) == 700);

@@ -51,6 +51,27 @@ TEST_CASE("P15, D4: a target whose last gigabyte is replaced by one that was len
   CHECK(accounts.cached() == k_1g);
 }
 
+TEST_CASE("D3, D7: a fault that finds the cache's last memory on the move helps the move along, and is no verdict") {
+  Suspect world(2 * k_1g, 3 * k_1g, mm::Contents::any, u64{8} << 30);
+  world.write(0, 1);
+  REQUIRE(*world.pod.decrease(Gfn{0}, k_2m) == k_2m);
+  REQUIRE(*world.pod.decrease(Gfn{k_2m}, k_2m) == k_2m);
+  REQUIRE(*world.pod.increase(Gfn{0}, 2 * k_2m) == 2 * k_2m);
+  world.write(k_2m, 1);
+  world.write(0, 1);
+  REQUIRE(world.pod.promote(Gfn{0}, k_order_1g, 1).error() == Error::again);
+  REQUIRE(world.p2m.frames_in_transit() == k_1g);
+  REQUIRE(world.pod.accounts().cached() == 0);
+  u64 faults = 0;
+  Result<void> populated = world.pod.populate(Gfn{k_1g});
+  for (; !populated && populated.error() == Error::again; ++faults) populated = world.pod.populate(Gfn{k_1g});
+  CHECK(populated);
+  CHECK(faults >= k_1g / 2048);  // in pieces
+  CHECK(world.pod.statistics().out_of_memory == 0);
+  CHECK(world.p2m.frames_in_transit() == 0);
+  CHECK(world.problem() == "");
+}
+
 TEST_CASE("P15, D4: a target that takes the place of one half set, when the machine can serve neither, leaves what was before both") {
   Suspect world(k_2m, 64 * k_1g, mm::Contents::any);
   const u64 free = world.machine.statistics().free_frames();
@@ -95,4 +116,21 @@ TEST_CASE("P7: a promotion is not said to be done when it was another one that w
   CHECK(world.pod.promote(Gfn{0}, k_order_1g, ~u64{0}).error() == Error::busy);
   const Result<void> done = world.pod.promote(Gfn{k_2m}, k_order_2m, ~u64{0});
   CHECK((!done || world.p2m.lookup(Gfn{k_2m}).order == k_order_2m));
+}
+
+TEST_CASE("P15: entries that take the place of a hole larger than they may be come a table at a time") {
+  model::Believer world(100, k_1g, 600, {k_order_4k});
+  REQUIRE(world.pod.decrease(Gfn{0}, k_1g) == k_1g);
+  REQUIRE(world.p2m.lookup(Gfn{0}).order > k_order_2m);
+  CHECK(world.pod.increase(Gfn{0}, k_1g, 1) == k_2m);
+  CHECK(world.pod.increase(Gfn{k_2m + 7}, k_1g - k_2m - 7, 1) == k_2m - 7);
+  CHECK(world.p2m.lookup(Gfn{2 * k_2m}).type == p2m::Type::invalid);
+  CHECK(world.problem() == "");
+  u64 left = k_1g, calls = 0;
+  Gfn gfn{0};
+  for (; left > 0; ++calls) {
+    const auto some = world.p2m.set_hole_some(gfn, left, p2m::Type::pod, 1);
+    REQUIRE((some || some.error() == Error::again));
+  }
+  CHECK(calls >= k_1g / k_2m - 1);
 }

@@ -256,6 +256,16 @@ TEST_CASE("what is not memory is the domain's business") {
   CHECK(rig.ports.written.empty());
 }
 
+TEST_CASE("INS does not take from the port what it cannot put away") {
+  Rig rig;
+  rig.io.is_in = true;
+  rig.registers.rdi = 0xA0000;
+  const auto progress = rig.run();
+  CHECK(progress.kind == Kind::unreachable);
+  CHECK(progress.gpa == Gpa{0xA0000});
+  CHECK(rig.ports.reads == 0);
+}
+
 TEST_CASE("tables that never stop changing leave the instruction unfinished") {
   Rig rig;
   rig.page();

@@ -26,6 +26,7 @@ class FakeEnvironment final : public vcpu::Environment, private walk::GuestBytes
   unsigned hypercalls = 0;
   unsigned delays = 0;
   Gpa hole{};
+  vcpu::MemoryVerdict verdict = vcpu::MemoryVerdict::stop;
   u32 port_value = 0;
 
   u32 port_read(u16, unsigned) override { return port_value; }
@@ -38,7 +39,7 @@ class FakeEnvironment final : public vcpu::Environment, private walk::GuestBytes
   }
   vcpu::MemoryVerdict memory_fault(const arch::MemoryFault& fault) override {
     hole = fault.gpa;
-    return vcpu::MemoryVerdict::stop;
+    return verdict;
   }
   void hypercall(vcpu::Vcpu&) override { ++hypercalls; }
   void clock_page(vcpu::Vcpu&, Gpa, vcpu::ClockPage) override {}
@@ -199,12 +200,37 @@ TEST_CASE("single-stepped string output traps after each element") {
   CHECK(f.context.regs.rip == 0x1002);
 }
 
+TEST_CASE("an event whose delivery needs memory that is yet to be found: the host's interrupts come first, each time") {
+  Fixture f;
+  f.environment.verdict = vcpu::MemoryVerdict::retry;
+  for (unsigned i = 0; i < 2; ++i) {
+    f.play(ExitKind::memory);
+    f.context.script.back().before = [](FakeContext& context) { context.inject(arch::Event::interrupt(0x30)); };  // it was not delivered
+  }
+  CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
+  CHECK(f.context.script.size() == 1);
+  CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
+  CHECK(f.context.injected.size() == 1);
+}
+
+TEST_CASE("whatever instruction it was that needs memory: a vCPU that is to wait does not go on") {
+  Fixture f;
+  f.environment.verdict = vcpu::MemoryVerdict::wait;
+  f.play(ExitKind::memory);
+  f.play(ExitKind::interrupt);
+  CHECK(f.vcpu.run() == vcpu::SliceEnd::waiting);
+  CHECK(f.context.script.size() == 1);
+  CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
+}
+
 TEST_CASE("a debug exception goes to the guest without DR7.GD, as its delivery leaves it") {
   Fixture f;
   f.context.state.dr6 = 1u << 13;  // BD: the processor said why
   f.context.state.dr7 = 0x400 | arch::dr7::gd;
   f.play(ExitKind::exception, [](arch::Exit& exit) { exit.vector = arch::vector::db; });
   f.play(ExitKind::interrupt);
+  CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);  // the host's own interrupts first
+  CHECK(f.context.injected.empty());
   CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
   REQUIRE(f.context.injected.size() == 1);
   CHECK(f.context.injected[0].vector == arch::vector::db);
@@ -212,7 +238,7 @@ TEST_CASE("a debug exception goes to the guest without DR7.GD, as its delivery l
   CHECK(f.context.state.dr6 == 1u << 13);
 }
 
-TEST_CASE("an exit whose instruction is another by now is tried again; one that stays so stops the guest") {
+TEST_CASE("an exit whose instruction is another by now is tried again, one that stays so stops the guest") {
   Fixture f;
   f.code({0x90});
   const auto kind = GENERATE(ExitKind::cpuid, ExitKind::halt, ExitKind::read_msr, ExitKind::write_msr, ExitKind::hypercall, ExitKind::cache_control,
@@ -255,7 +281,7 @@ TEST_CASE("LMSW from memory that does not exist stops the guest") {
   CHECK(f.environment.hole == Gpa{0x100000});
 }
 
-TEST_CASE("VMCALL on AMD arrives as #UD and is the hypercall that it is on Intel; other bytes stay #UD") {
+TEST_CASE("VMCALL on AMD arrives as #UD and is the hypercall that it is on Intel, other bytes stay #UD") {
   Fixture f;
   SECTION("VMCALL at CPL 0") {
     f.code({0x0F, 0x01, 0xC1});
@@ -271,6 +297,7 @@ TEST_CASE("VMCALL on AMD arrives as #UD and is the hypercall that it is on Intel
     f.play(ExitKind::interrupt);
     CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
     CHECK(f.environment.hypercalls == 0);
+    CHECK(f.vcpu.run() == vcpu::SliceEnd::interrupted);
     REQUIRE(f.context.injected.size() == 1);
     CHECK(f.context.injected[0].vector == arch::vector::ud);
   }
