@@ -8,7 +8,8 @@ namespace octavo::domain {
 using arch::Gpr;
 
 namespace {
-/// How many leaves, holes or entries one call goes through before it comes back; one of 2M that is zeroed counts for all of them.
+/// How many leaves, holes or entries one call goes through before it comes back; one of 2M that is zeroed, or a table of entries that takes a hole's
+/// place, counts for all of them.
 constexpr u64 k_budget = 64;
 /// How many entries one call audits.
 constexpr u64 k_audited = 2048;

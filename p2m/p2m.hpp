@@ -172,7 +172,7 @@ class P2m final : private mm::Gather::Client {
   /// references, and is freed with the last. Errors as set_range.
   [[nodiscard]] Result<void> set_hole(Gfn gfn, u64 count, Type type);
   [[nodiscard]] Result<void> unmap_range(Gfn gfn, u64 count) { return set_hole(gfn, count, Type::invalid); }
-  /// The same in steps of at most one leaf table or one larger leaf or hole; after about `budget` entries Error::again. Each step is all
+  /// The same in steps of at most one leaf table or one larger leaf or hole, of a hole what 512 of the largest allowed entries cover; after about `budget` entries Error::again. Each step is all
   /// or nothing, so on *every* error `gfn` and `count` say exactly what is left: all before the new gfn is the hole, nothing from
   /// there on has changed. Errors as set_hole, of the step at gfn; so one beyond the first step leaves the earlier ones done, and
   /// a folio that is cut by a step must not be referenced from elsewhere (busy), even where the whole range at once would do.

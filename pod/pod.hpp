@@ -75,7 +75,7 @@ class Pod final : private p2m::FolioSink {
   u64 sweep(Order order, u64 budget);
 
   /// The guest wants [gfn, gfn + count) back: holes become entries, entries stay. Returns how many frames were handled; stops early at what is
-  /// neither, or when `budget` pieces are done.
+  /// neither, or when `budget` pieces are done: an entry each, or of a hole what a table of the largest allowed entries can take the place of.
   [[nodiscard]] Result<u64> increase(Gfn gfn, u64 count, u64 budget = ~u64{0});
 
   /// Promotes what lies at gfn to `order`: in place, else by copying into a folio from the cache, which gets the old frames, or one that the

@@ -30,7 +30,7 @@ class Element {
   Element(const StringIo& io, const StringContext& context, walk::GuestBytes& memory, PortAccess& ports)
       : io_(io), context_(context), memory_(memory), ports_(ports) {}
 
-  /// complete if it was done, else why not. The port is not touched before the address is translated.
+  /// complete if it was done, else why not. The port is not touched before the memory has been reached.
   StringProgress run(u64 offset) {
     const SegmentState& segment = context_.segment;
     u64 linear = offset;

@@ -14,7 +14,7 @@
 #define OCTAVO_HC_CONSOLE_WRITE 1 /* RDI = one character, to the domain's console; for early debugging */
 
 /* Calls on a range of the caller's guest frames: RDI = first gfn, RSI = count, R8 = 0. One that is long comes back with RAX =
- * -OCTAVO_EAGAIN and R8 = how many frames are done; it is made again with all registers as they are. At the end, good or bad, RDI = how many
+ * -OCTAVO_EAGAIN and R8 = how many frames are done; it is made again with all registers as they are (R8 may be what it was, while memory is on the move). At the end, good or bad, RDI = how many
  * frames are done; an error concerns the one after those. */
 #define OCTAVO_HC_MEMORY_DECREASE 2 /* gives them up: what was in them is lost, a later access is one to no memory. -ENOENT: no memory there */
 #define OCTAVO_HC_MEMORY_INCREASE 3 /* wants them back, populated on demand and zero. -ERANGE: not in the memory map, -EEXIST: not given up */

@@ -157,7 +157,7 @@ TEST_CASE("Manager: an id is not given again while a domain has it, nor is the h
   CHECK(domain::id_after(DomainId{7}, is_taken) == DomainId{8});
   CHECK(domain::id_after(DomainId{8}, is_taken) == DomainId{10});
   CHECK(domain::id_after(DomainId{0xFFFF}, is_taken) == DomainId{3});
-  // The manager asks for those that it has.
+  // The manager goes by it (that it asks for its own domains would take 65,535 births to see).
   Rig rig;
   rig.add_module("one.dom", test::small_image("one"));
   rig.start();

@@ -136,6 +136,38 @@ TEST_CASE("D7: a domain that has ended is not brought back by a fault of its las
   CHECK(one.domain->p2m().lookup(Gfn{k_high}).type == p2m::Type::pod);
 }
 
+TEST_CASE("P7, D6: memory on the move: a hypercall that gives it up and a page that the hypervisor needs go on when it is there") {
+  test::Bytes image = test::with_property(test::small_image("web"), "/config", "memory", test::cells(8 << 20));
+  image = test::with_property(image, "/config", "maximum-memory", test::cells(16 << 20));
+  OneDomain one(test::with_property(image, "/memory-map/range@0", "size", test::cells(15 << 20)));
+  constexpr u64 k_there = 0x800, k_2m = 512;
+  pod::Pod& pod = one.domain->pod();
+  for (const u64 gfn : {k_there, k_there + 1}) REQUIRE(one.domain->bring_in(to_gpa(Gfn{gfn}), k_page_size));
+  REQUIRE(pod.decrease(Gfn{k_there}, 2) == 2);
+  REQUIRE(pod.increase(Gfn{k_there}, 2) == 2);
+  for (u64 i = k_2m; i-- > 0;) {  // the other way round, so that only a copy can join them
+    REQUIRE(one.domain->bring_in(to_gpa(Gfn{k_there + i}), k_page_size));
+    one.fill(k_there + i, 1);
+  }
+  const auto begin = [&] {
+    REQUIRE(pod.promote(Gfn{k_there}, k_order_2m, 1).error() == Error::again);
+    REQUIRE(one.domain->p2m().lookup(Gfn{k_there}).type == p2m::Type::transit);
+  };
+  begin();
+  SECTION("the hypercall") {
+    CHECK(one.call(OCTAVO_HC_MEMORY_DECREASE, k_there, 1) == -OCTAVO_EAGAIN);
+    CHECK(one.r8() == 0);
+    CHECK(one.call(OCTAVO_HC_MEMORY_DECREASE, k_there, 1) == 0);
+    CHECK(one.domain->p2m().lookup(Gfn{k_there}).type == p2m::Type::invalid);
+  }
+  SECTION("the page") {
+    CHECK(one.domain->bring_in(to_gpa(Gfn{k_there}), 8).error() == Error::again);
+    CHECK(one.domain->bring_in(to_gpa(Gfn{k_there}), 8));
+    CHECK(one.domain->p2m().lookup(Gfn{k_there}).order == k_order_2m);
+  }
+  CHECK(one.domain->p2m().audit().clean());
+}
+
 TEST_CASE("D3: zero memory comes back before a vCPU waits") {
   OneDomain one;
   for (u64 gfn = 0; gfn < 0x200; ++gfn) {

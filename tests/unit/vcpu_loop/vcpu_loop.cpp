@@ -216,7 +216,9 @@ TEST_CASE("an event whose delivery needs memory that is yet to be found: the hos
 TEST_CASE("whatever instruction it was that needs memory: a vCPU that is to wait does not go on") {
   Fixture f;
   f.environment.verdict = vcpu::MemoryVerdict::wait;
-  f.play(ExitKind::memory);
+  const auto kind = GENERATE(ExitKind::memory, ExitKind::control_register);
+  f.code({0x0F, 0x01, 0x35, 0x00, 0x00, 0x10, 0x00});  // lmsw [0x100000]
+  f.play(kind);
   f.play(ExitKind::interrupt);
   CHECK(f.vcpu.run() == vcpu::SliceEnd::waiting);
   CHECK(f.context.script.size() == 1);
